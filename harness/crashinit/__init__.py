@@ -1,0 +1,1 @@
+"""Crash-tests the initialisation of storage drivers."""

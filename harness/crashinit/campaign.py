@@ -1,0 +1,235 @@
+"""A campaign: plan the trials of some scenarios, run them, judge them, and say what happens as events.
+
+It knows no pytest and no console: the command line and the pytest plugin are two faces over it.
+"""
+
+import functools
+import gzip
+import itertools
+import json
+import shlex
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from crashinit import plan
+from crashinit.adapters import Adapter
+from crashinit.adapters import load as load_adapter
+from crashinit.adapters.expectation import expectation_of
+from crashinit.contract.judge import judge, outcome, restarts
+from crashinit.contract.observation import Evidence, OperationRecord
+from crashinit.errors import CrashinitError, UsageError
+from crashinit.events import (
+    ClauseStatus,
+    Listener,
+    Note,
+    Outcome,
+    RunFinished,
+    RunStarted,
+    TrialFinished,
+    TrialResult,
+    TrialStarted,
+)
+from crashinit.machine.provider import get_provider
+from crashinit.plan import Setup, Trial
+from crashinit.scenario import Scenario
+from crashinit.trace import steps_of
+from crashinit.trial import TrialRunner
+from crashinit.workers import Begun, Done, Failed, attempt, run_groups
+
+PLAN = "plan.json"
+EVIDENCE = "evidence"  # below the run's directory: one gzipped JSON file a trial, and one a reference
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A plan with what its trials are judged against."""
+
+    trials: list[Trial]
+    references: dict[Setup, Evidence]
+    accel: str
+
+
+def make_runner(driver: str, provider: str) -> TrialRunner:
+    """A runner for this driver on this provider; module-level, so that a worker process can make its own."""
+    return TrialRunner(get_provider(provider), load_adapter(driver))
+
+
+def prepare(scenarios: Sequence[Scenario], driver: str, provider: str, out: Path, emit: Listener) -> Prepared:
+    """Record one init without faults for each setup, derive the plan from it, and store both in the run's directory.
+
+    Raises CrashinitError when a machine cannot be had, or the driver does not even start without a fault.
+    """
+    references: dict[Setup, Evidence] = {}
+    trials: list[Trial] = []
+    emit(Note("preparing a machine (the first time also its image, which takes about a minute)"))
+    with make_runner(driver, provider) as runner:
+        for scenario in scenarios:
+            setup = plan.setup_of(scenario)
+            if setup not in references:
+                emit(Note(f"recording an init of '{driver}' without faults, on a {setup.given} root"))
+                references[setup] = _reference(runner, setup)
+            operations = references[setup].fault_run.operations
+            trials += plan.trials(scenario, operations, driver)
+        accel = runner.provider.accel
+    out.mkdir(parents=True, exist_ok=True)
+    plan.write(out / PLAN, trials)
+    for number, (setup, evidence) in enumerate(references.items()):
+        given = [setup.given, list(setup.options), setup.deadline]
+        store(out, f"reference-{number}", evidence, setup=given, accel=accel)
+    return Prepared(trials, references, accel)
+
+
+def read_prepared(out: Path) -> Prepared:
+    """What `prepare` stored in a run's directory. Raises UsageError when there is none."""
+    trials = plan.read(out / PLAN)
+    references: dict[Setup, Evidence] = {}
+    accel = ""
+    for path in sorted((out / EVIDENCE).glob("reference-*.json.gz")):
+        with gzip.open(path, "rt", encoding="utf-8") as file:
+            data = json.load(file)
+        given, options, deadline = data["setup"]
+        references[Setup(given, tuple(options), deadline)] = Evidence.model_validate(data["evidence"])
+        accel = data["accel"]
+    missing = {trial.setup for trial in trials} - set(references)
+    if missing:
+        raise UsageError(f"'{out / EVIDENCE}' lacks the reference that its plan needs: run the scenarios again.")
+    return Prepared(trials, references, accel)
+
+
+def trace(driver: str, provider: str, setup: Setup, emit: Listener) -> list[tuple[str, OperationRecord]]:
+    """The operations of one init without faults, each with its step."""
+    emit(Note("preparing a machine (the first time also its image, which takes about a minute)"))
+    with make_runner(driver, provider) as runner:
+        operations = _reference(runner, setup).fault_run.operations
+    return list(zip(steps_of(operations), operations, strict=True))
+
+
+def _reference(runner: TrialRunner, setup: Setup) -> Evidence:
+    evidence, _ = runner.reference(setup)
+    run = evidence.fault_run
+    if run.exit != 0 or run.timed_out:
+        said = (run.stderr.strip().splitlines() or ["nothing on its standard error"])[-1]
+        how = f"did not end within {setup.deadline:g} s" if run.timed_out else f"ended with {run.exit}"
+        raise CrashinitError(f"without any fault, '{shlex.join(run.argv)}' {how}: {said}")
+    return evidence
+
+
+def run(
+    scenarios: Sequence[Scenario],
+    driver: str,
+    provider: str,
+    out: Path,
+    workers: int,
+    select: Callable[[str], bool],
+    emit: Listener,
+) -> list[Outcome]:
+    """Run the trials of these scenarios whose id is selected; the outcomes of those that ended.
+
+    An interruption (KeyboardInterrupt) ends every machine, tells the listeners, and goes on to the caller.
+    """
+    prepared = prepare(scenarios, driver, provider, out, emit)
+    chosen = [trial for trial in prepared.trials if select(trial.id)]
+    return run_trials(prepared, chosen, driver, provider, out, workers, emit)
+
+
+def run_trials(
+    prepared: Prepared, trials: Sequence[Trial], driver: str, provider: str, out: Path, workers: int, emit: Listener
+) -> list[Outcome]:
+    """Run planned trials on this many workers and judge each as it ends."""
+    adapter = load_adapter(driver)
+    outcomes: list[Outcome] = []
+    begin = time.monotonic()
+    interrupted = True
+    emit(RunStarted(driver, provider, prepared.accel, [trial.id for trial in trials]))
+    messages = run_groups(list(groups(trials)), functools.partial(make_runner, driver, provider), workers)
+    try:
+        for message in messages:
+            if isinstance(message, Begun):
+                emit(TrialStarted(message.trial.id, message.worker))
+                continue
+            result = _judged(message, prepared, adapter, out)
+            outcomes.append(result.outcome)
+            emit(TrialFinished(result))
+        interrupted = False
+    finally:
+        messages.close()
+        emit(RunFinished(time.monotonic() - begin, interrupted))
+    return outcomes
+
+
+def run_one(runner: TrialRunner, trial: Trial, prepared: Prepared, out: Path) -> TrialResult:
+    """Run one trial in this process and judge it."""
+    return _judged(attempt(runner, trial), prepared, runner.adapter, out)
+
+
+def _judged(message: Done | Failed, prepared: Prepared, adapter: Adapter, out: Path) -> TrialResult:
+    if isinstance(message, Failed):
+        return failed(message.trial, message.reason)
+    trial = message.trial
+    store(out, trial.id, message.evidence)
+    return result_of(trial, message.evidence, message.seconds, prepared.references[trial.setup], adapter)
+
+
+def groups(trials: Sequence[Trial]) -> Iterator[list[Trial]]:
+    """The trials, those at one boundary of one recorded init together, so that they share a fork."""
+    for _, group in itertools.groupby(trials, key=lambda trial: (trial.setup, trial.point.operation)):
+        yield list(group)
+
+
+def result_of(trial: Trial, evidence: Evidence, seconds: dict[str, float], reference: Evidence, adapter: Adapter) -> TrialResult:
+    """Judge a trial's evidence by the contract."""
+    verdicts = judge(evidence, reference, expectation_of(adapter, trial.setup.options, trial.setup.deadline))
+    verdict, reason = outcome(verdicts, evidence)
+    return _result(
+        trial,
+        verdict,
+        reason,
+        restarts=restarts(evidence),
+        seconds={part: round(value, 3) for part, value in seconds.items()},
+        clauses={clause: v.status for clause, v in verdicts.items()},
+        clause_reasons={clause: v.reason for clause, v in verdicts.items() if v.reason},
+    )
+
+
+def failed(trial: Trial, reason: str) -> TrialResult:
+    """The result of a trial that the harness itself could not finish."""
+    return _result(trial, "error", reason)
+
+
+def _result(
+    trial: Trial,
+    verdict: Outcome,
+    reason: str,
+    restarts: int = 0,
+    seconds: dict[str, float] | None = None,
+    clauses: dict[str, ClauseStatus] | None = None,
+    clause_reasons: dict[str, str] | None = None,
+) -> TrialResult:
+    return TrialResult(
+        id=trial.id,
+        driver=trial.driver,
+        scenario=trial.scenario,
+        step=trial.point.step,
+        phase=trial.point.phase,
+        fault=trial.fault,
+        victim=trial.victim,
+        boundary=trial.point.n,
+        operation=trial.point.operation,
+        outcome=verdict,
+        restarts=restarts,
+        seconds=seconds or {},
+        clauses=clauses or {},
+        clause_reasons=clause_reasons or {},
+        reason=reason,
+        replay="",
+    )
+
+
+def store(out: Path, name: str, evidence: Evidence, **facts: object) -> None:
+    """Keep evidence, so that the run can be judged again without a machine."""
+    directory = out / EVIDENCE
+    directory.mkdir(parents=True, exist_ok=True)
+    with gzip.open(directory / f"{name.replace('/', '~')}.json.gz", "wt", encoding="utf-8", compresslevel=3) as file:
+        json.dump({**facts, "evidence": evidence.model_dump()}, file)

@@ -1,0 +1,278 @@
+"""The `crashinit` command: parses, calls, prints.
+
+Exit codes are pytest's: 0 all converged, 1 some trial diverged or did not fire (or two runs differ), 2 interrupted,
+3 harness error, 4 usage error, 5 nothing ran. What the commands need is imported when they run, so that --help is fast.
+"""
+
+import json
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from crashinit.errors import CrashinitError, UsageError
+
+if TYPE_CHECKING:
+    from crashinit.plan import Trial
+    from crashinit.report import Reports
+
+OK, FAILED, INTERRUPTED, HARNESS_ERROR, USAGE_ERROR, NOTHING_RAN = range(6)
+SCENARIOS = Path("scenarios/steps")
+REPORTS = Path("reports")
+
+app = typer.Typer(
+    help="Crash-tests the initialisation of storage drivers: kill it at every step, run it again, "
+    "check that it converged.",
+    epilog="Exit codes: 0 all converged, 1 some trial diverged or did not fire, 2 interrupted, 3 harness error, "
+    "4 usage error, 5 nothing ran. CRASHINIT_DEBUG=1 shows the traceback of an error.",
+    add_completion=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+class ProviderName(StrEnum):
+    """Where machines come from."""
+
+    QEMU = "qemu"
+    VAGRANT = "vagrant"
+
+
+Driver = Annotated[str, typer.Option("--driver", metavar="D", help="An adapter's name, or an adapter file's path.")]
+Provider = Annotated[ProviderName, typer.Option("--provider", help="Where machines come from.")]
+Workers = Annotated[int, typer.Option("-n", metavar="N", min=1, help="How many trials run side by side.")]
+Out = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Where results go; by default reports/<run>.")]
+
+
+@app.command()
+def doctor() -> int:
+    """What this host can do, and what is missing."""
+    from crashinit.doctor import examine
+
+    findings = examine()
+    for finding in findings:
+        print(f"{'ok' if finding.ok else 'MISSING':8} {finding.name}: {finding.text}")
+        if finding.remedy:
+            print(f"{'':8} {finding.remedy}")
+    return OK if all(finding.ok or not finding.required for finding in findings) else HARNESS_ERROR
+
+
+@app.command()
+def run(
+    driver: Driver,
+    paths: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="PATH", help=f"Scenario files or directories; by default {SCENARIOS}."),
+    ] = None,
+    provider: Provider = ProviderName.QEMU,
+    out: Out = None,
+    workers: Workers = 1,
+    select: Annotated[str, typer.Option("-k", metavar="EXPR", help="Only trials whose id matches this.")] = "",
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in '--out'.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace the results in '--out'.")] = False,
+) -> int:
+    """Run the trials of scenario files against a driver."""
+    from crashinit import adapters, campaign, scenario
+    from crashinit.report.results import finished_ids
+    from crashinit.selection import matcher
+
+    selected = matcher(select) if select else lambda _: True
+    name = adapters.load(driver).name
+    scenarios = scenario.find(paths or [SCENARIOS])
+    directory = _directory(out, name, resume=resume, force=force)
+    done = finished_ids(directory) if resume else frozenset()
+    with _reports(directory, resume=resume) as reports:
+        campaign.run(
+            scenarios,
+            driver,
+            provider.value,
+            directory,
+            workers,
+            lambda trial: trial not in done and selected(trial),
+            reports,
+        )
+    return _code(directory)
+
+
+@app.command()
+def trace(
+    driver: Driver,
+    provider: Provider = ProviderName.QEMU,
+    as_json: Annotated[bool, typer.Option("--json", help="As a JSON list, for other programs.")] = False,
+) -> int:
+    """The operations of one init without faults, with their steps."""
+    from crashinit import campaign
+    from crashinit.plan import Setup
+
+    with _reports(None, stderr=True) as reports:
+        operations = campaign.trace(driver, provider.value, Setup("fresh", (), 60.0), reports)
+    if as_json:
+        print(json.dumps([{"step": step, **operation.model_dump()} for step, operation in operations], indent=2))
+        return OK if operations else NOTHING_RAN
+    width = max((len(operation.key) for _, operation in operations), default=0)
+    for step, operation in operations:
+        print(f"{operation.n:4}  {step or '-':13}  {operation.key:{width}}  {operation.program}")
+    return OK if operations else NOTHING_RAN
+
+
+@app.command()
+def replay(
+    target: Annotated[str, typer.Argument(metavar="TRIAL|PLAN", help="A trial's id, or the path of a plan.json.")],
+    source: Annotated[
+        Path | None,
+        typer.Option("--run", metavar="DIR", help="The run that planned it; by default the newest that did."),
+    ] = None,
+    provider: Provider = ProviderName.QEMU,
+    out: Out = None,
+    workers: Workers = 1,
+) -> int:
+    """One trial again, or all trials of a plan."""
+    from crashinit import campaign
+
+    plan, trials = _planned(target, source)
+    directory = _directory(out, "replay", resume=False, force=False)
+    with _reports(directory) as reports:
+        campaign.run_trials(
+            campaign.read_prepared(plan.parent), trials, trials[0].driver, provider.value, directory, workers, reports
+        )
+    return _code(directory)
+
+
+@app.command()
+def report(directory: Annotated[Path, typer.Argument(metavar="DIR", help="The directory of a run.")]) -> int:
+    """Make a run's reports again from its results.jsonl."""
+    from crashinit.report import remake
+
+    remake(directory)
+    print(directory / "report.html")
+    return OK
+
+
+@app.command()
+def compare(
+    first: Annotated[Path, typer.Argument(metavar="DIR", help="The directory of a run.")],
+    second: Annotated[Path, typer.Argument(metavar="DIR", help="The directory of another run.")],
+) -> int:
+    """What changed between two runs; exit 1 if anything did."""
+    from crashinit.report import compare as comparing
+    from crashinit.report import read
+
+    comparison = comparing.compare(read(first), read(second))
+    for change in comparison.changes:
+        print(change.id)
+        for detail in change.details:
+            print(f"    {detail}")
+    print(f"{comparison.common} trials are in both runs; {len(comparison.changes)} differ or are in one run only.")
+    if not comparison.common:
+        return NOTHING_RAN if comparison.equal else FAILED
+    return OK if comparison.equal else FAILED
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; every error becomes one sentence on standard error and an exit code."""
+    previous = signal.signal(signal.SIGTERM, signal.default_int_handler)  # a cancelled CI job gets its report too
+    try:
+        code = app(args=arguments, prog_name="crashinit", standalone_mode=False)
+    except KeyboardInterrupt:
+        return _fail("interrupted", INTERRUPTED)
+    except CrashinitError as error:
+        return _fail(f"error: {error}", error.exit_code)
+    except typer.TyperException as error:
+        return _fail(f"error: {error.format_message()} See 'crashinit --help'.", USAGE_ERROR)
+    except BrokenPipeError:
+        # The reader went away (`crashinit trace | head`): say nothing more, not even at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return HARNESS_ERROR
+    except OSError as error:
+        where = f"'{error.filename}': " if error.filename else ""
+        return _fail(f"error: {where}{error.strerror or error}", HARNESS_ERROR)
+    except Exception as error:
+        return _fail(
+            f"error: {type(error).__name__}: {error} (a fault of crashinit itself; CRASHINIT_DEBUG=1 shows where)",
+            HARNESS_ERROR,
+        )
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+    # typer turns a KeyboardInterrupt into 130.
+    return _fail("interrupted", INTERRUPTED) if code == 130 else int(code or OK)
+
+
+def _fail(sentence: str, code: int) -> int:
+    if os.environ.get("CRASHINIT_DEBUG") and sys.exc_info()[0]:
+        import traceback
+
+        traceback.print_exc()
+    print(f"crashinit: {sentence}", file=sys.stderr)
+    return code
+
+
+def _directory(out: Path | None, name: str, *, resume: bool, force: bool) -> Path:
+    """The run's directory. Results that are already there are never replaced unless that is asked for."""
+    from crashinit.report.results import RESULTS
+
+    if resume and force:
+        raise UsageError("'--resume' keeps the results and '--force' replaces them: give one of the two.")
+    if out is None:
+        if resume:
+            raise UsageError("'--resume' needs '--out DIR': name the directory of the run to go on with.")
+        return REPORTS / f"{name}-{datetime.now():%Y%m%d-%H%M%S}"
+    if out.exists() and not out.is_dir():
+        raise UsageError(f"'{out}' is not a directory: name another '--out'.")
+    held = (out / RESULTS).exists()
+    if held and not (resume or force):
+        raise UsageError(f"'{out}' holds results already: give '--resume' to go on, '--force' to replace them.")
+    if resume and not held:
+        raise UsageError(f"'{out}' holds no results to go on from: leave out '--resume'.")
+    return out
+
+
+def _reports(directory: Path | None, *, resume: bool = False, stderr: bool = False) -> "Reports":
+    from rich.console import Console
+
+    from crashinit.report import listeners
+
+    return listeners(directory, console=Console(stderr=stderr), resume=resume)
+
+
+def _code(directory: Path) -> int:
+    """The exit code that a run's results deserve."""
+    from crashinit.report import read
+
+    outcomes = {result.outcome for result in read(directory).results}
+    if not outcomes:
+        return _fail("error: nothing ran: no trial matches.", NOTHING_RAN)
+    if outcomes & {"diverged", "not-fired"}:
+        return FAILED
+    return HARNESS_ERROR if "error" in outcomes else OK
+
+
+def _planned(target: str, source: Path | None) -> "tuple[Path, list[Trial]]":
+    """The plan that holds these trials, and the trials."""
+    from crashinit import campaign, plan
+
+    if Path(target).suffix == ".json":
+        path = Path(target)
+        trials = plan.read(path)
+        if not trials:
+            raise UsageError(f"the plan '{path}' holds no trial.")
+        return path, trials
+    if source is not None:
+        candidates = [source / campaign.PLAN]
+    else:
+        candidates = sorted(REPORTS.glob(f"*/{campaign.PLAN}"), key=lambda path: path.stat().st_mtime, reverse=True)
+    for path in candidates:
+        trials = [trial for trial in plan.read(path) if trial.id == target]
+        if trials:
+            return path, trials
+    where = f"the plan of '{source}'" if source else f"any plan below '{REPORTS}/'"
+    raise UsageError(f"no trial '{target}' in {where}: name its run with '--run DIR', or the path of a plan.json.")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""The contract: observations in, verdicts out. Pure functions; nothing here knows a machine."""

@@ -1,0 +1,128 @@
+"""Readers of the metadata that drivers keep about their devices.
+
+Format "docker" (which "containers-storage" shares): in one directory, a JSON file for each device named after its
+hash, with the base as `base`; `transaction-metadata`, the transaction last opened; `deviceset-metadata`, what
+concerns all devices. Names that begin with a dot are leftovers of interrupted writes, never devices.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Any
+
+BASE = "base"
+TRANSACTION = "transaction-metadata"
+DEVICESET = "deviceset-metadata"
+MIGRATED = ".migrated"
+
+
+@dataclass(frozen=True)
+class DeviceRecord:
+    """What the driver records of one thin device."""
+
+    name: str  # hash, or "base"
+    path: str  # of its file, relative to the root
+    device_id: int
+    size: int  # bytes
+    transaction_id: int
+    initialized: bool
+    deleted: bool
+
+
+@dataclass(frozen=True)
+class TransactionRecord:
+    """The transaction that the driver opened last; closed if the pool's transaction id has reached it."""
+
+    open_transaction_id: int
+    device_hash: str  # "": the base
+    device_id: int
+
+
+@dataclass(frozen=True)
+class DriverMetadata:
+    """All that the driver's metadata says."""
+
+    devices: Mapping[str, DeviceRecord]
+    transaction: TransactionRecord | None
+    base_uuid: str  # "": not recorded
+    base_fstype: str
+    unreadable: Mapping[str, str]  # by path, a sentence for each file that cannot be read
+
+    @property
+    def base(self) -> DeviceRecord | None:
+        return self.devices.get(BASE)
+
+    def name_of(self, thin_id: int) -> str:
+        """The device that has this thin id, or "id N" if no record has it."""
+        return next((d.name for d in self.devices.values() if d.device_id == thin_id), f"id {thin_id}")
+
+
+def read_docker(texts: Mapping[str, str], directory: str) -> DriverMetadata:
+    """Read the metadata files (text by path relative to the root) that lie in `directory`."""
+    found: dict[str, DeviceRecord] = {}
+    transaction: TransactionRecord | None = None
+    deviceset: Mapping[str, Any] = {}
+    unreadable: dict[str, str] = {}
+    for path, text in sorted(texts.items()):
+        place = PurePosixPath(path)
+        name = place.name
+        if place.parent != PurePosixPath(directory) or name.startswith(".") or name.endswith(MIGRATED):
+            continue
+        try:
+            fields = read_object(text)
+            if name == TRANSACTION:
+                transaction = TransactionRecord(
+                    _whole(fields, "open_transaction_id"), _text(fields, "device_hash"), _whole(fields, "device_id")
+                )
+            elif name == DEVICESET:
+                _text(fields, "BaseDeviceUUID"), _text(fields, "BaseDeviceFilesystem")
+                deviceset = fields
+            else:
+                found[name] = DeviceRecord(
+                    name,
+                    path,
+                    _whole(fields, "device_id"),
+                    _whole(fields, "size"),
+                    _whole(fields, "transaction_id"),
+                    _flag(fields, "initialized"),
+                    _flag(fields, "deleted"),
+                )
+        except ValueError as error:
+            unreadable[path] = f"'{path}' cannot be read: {error}"
+    uuid, fstype = _text(deviceset, "BaseDeviceUUID"), _text(deviceset, "BaseDeviceFilesystem")
+    return DriverMetadata(found, transaction, uuid, fstype, unreadable)
+
+
+def read_object(text: str) -> Mapping[str, Any]:
+    """The JSON object in `text`. Raises ValueError with a phrase that says what is wrong."""
+    if not text.strip():
+        raise ValueError("it is empty")
+    try:
+        value = json.loads(text)
+    except ValueError:
+        raise ValueError("it is not JSON") from None
+    if not isinstance(value, dict):
+        raise ValueError("it is not a JSON object")
+    return value
+
+
+def _whole(fields: Mapping[str, Any], key: str) -> int:
+    value = fields.get(key)
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise ValueError(f"'{key}' is no whole number")
+    return value
+
+
+def _text(fields: Mapping[str, Any], key: str) -> str:
+    value = fields.get(key, "")
+    if not isinstance(value, str):
+        raise ValueError(f"'{key}' is no text")
+    return value
+
+
+def _flag(fields: Mapping[str, Any], key: str) -> bool:
+    value = fields.get(key, False)
+    if not isinstance(value, bool):
+        raise ValueError(f"'{key}' is neither true nor false")
+    return value

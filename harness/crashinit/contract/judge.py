@@ -1,0 +1,58 @@
+"""The judge: evidence in, a verdict for each clause and the trial's outcome out."""
+
+from collections.abc import Mapping
+
+from crashinit.contract.case import Case, ending, succeeded
+from crashinit.contract.clauses import CLAUSES
+from crashinit.contract.expectation import Expectation
+from crashinit.contract.observation import Evidence
+from crashinit.contract.verdict import Settled, Verdict
+from crashinit.events import Outcome
+
+
+def judge(evidence: Evidence, reference: Evidence, expectation: Expectation) -> dict[str, Verdict]:
+    """The verdict of every clause, in the table's order.
+
+    `reference` is the evidence of an init without faults under the same expectation.
+    """
+    case = Case(evidence, reference, expectation)
+    return {clause_id: _judge_one(clause_id, case) for clause_id in CLAUSES}
+
+
+def outcome(verdicts: Mapping[str, Verdict], evidence: Evidence) -> tuple[Outcome, str]:
+    """The trial's outcome and, unless it converged, the sentence that says why.
+
+    Only a trial whose fault fired, and of which every clause passed or is n/a with a reason, has converged. A clause
+    that failed only because the harness did not supply what it needs makes the trial an error, not the driver's fault.
+    """
+    if evidence.fired is None:
+        run = evidence.fault_run
+        return "not-fired", f"the fault never struck: the init {ending(run)} after {len(run.operations)} operations"
+    failed = {clause: verdict for clause, verdict in verdicts.items() if verdict.status == "fail"}
+    genuine = [clause for clause, verdict in failed.items() if not verdict.unseen]
+    if genuine:
+        also = f" (also failed: {', '.join(genuine[1:])})" if genuine[1:] else ""
+        return "diverged", f"{genuine[0]} {CLAUSES[genuine[0]].name}: {failed[genuine[0]].reason}{also}"
+    unjudged = [clause for clause in CLAUSES if clause not in verdicts]
+    if failed or unjudged:
+        clause = next(iter(failed), "") or unjudged[0]
+        reason = failed[clause].reason if clause in failed else "it was not judged"
+        return "error", f"{clause} {CLAUSES[clause].name}: {reason}"
+    if all(verdict.status == "n/a" for verdict in verdicts.values()):
+        return "error", "no clause could be judged, so nothing is known about the state"
+    return "converged", ""
+
+
+def restarts(evidence: Evidence) -> int:
+    """How many inits were needed after the fault; all that were tried if none succeeded."""
+    tried = [succeeded(run) for run in evidence.reinits]
+    return tried.index(True) + 1 if True in tried else len(tried)
+
+
+def _judge_one(clause_id: str, case: Case) -> Verdict:
+    if clause_id in case.expectation.not_applicable:
+        return Verdict("n/a", case.expectation.not_applicable[clause_id])
+    try:
+        return CLAUSES[clause_id].judge(case)
+    except Settled as settled:
+        return settled.verdict

@@ -1,0 +1,136 @@
+"""Clauses on what must not be there: leftovers, and alarms in the kernel's log."""
+
+import re
+import tomllib
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path, PurePosixPath
+from typing import Literal
+
+from crashinit.contract.case import Case, ending
+from crashinit.contract.dmtable import devices
+from crashinit.contract.names import device_named, is_own_name, own_devices, own_loops
+from crashinit.contract.observation import Mount, Observation
+from crashinit.contract.verdict import Verdict
+
+PARTS = ("dm", "loops", "mapper_nodes", "files", "mounts", "semaphores", "processes")
+
+
+def no_leaks(case: Case) -> Verdict:
+    """Nothing is left over: no other loop device over the root's files, no dm device of the driver that does not work,
+    no stale node, temporary file, mount, udev semaphore or process; and after shutdown nothing of the driver is active.
+
+    Source: LOOP_SET_FD and LOOP_CLR_FD in include/uapi/linux/loop.h; dmsetup(8), "udevcreatecookie"; a dm device
+    without a live table is what DM_DEV_CREATE leaves (include/uapi/linux/dm-ioctl.h).
+    """
+    after = case.after(*PARTS)
+    findings = _stale_devices(after) + _stale_loops(after) + _stale_rest(case, after)
+    return Verdict.of(findings or _active_after_shutdown(case))
+
+
+def kernel_quiet(case: Case) -> Verdict:
+    """The kernel reports no BUG, WARNING, hung task or I/O error that the fault does not explain.
+
+    Source: kernel_log.toml, which lists the alarms, and the lines that a fault explains, each with its reason.
+    """
+    observations = [case.after("kernel_log")]
+    if case.evidence.after_again is not None:
+        observations.append(case.after_again("kernel_log"))
+    if case.evidence.after_shutdown is not None:
+        observations.append(case.after_shutdown("kernel_log"))
+    # The log only grows, so the same line is in each of them; a dict keeps their order.
+    lines = dict.fromkeys(line for observation in observations for line in observation.kernel_log)
+    return Verdict.of([f"the kernel reported '{line.strip()}'" for line in lines if is_alarm(line)])
+
+
+@dataclass(frozen=True)
+class LogPattern:
+    """What a line of the kernel log looks like, and what that means."""
+
+    pattern: re.Pattern[str]
+    reason: str
+
+
+@cache
+def log_patterns(kind: Literal["alarm", "explained"]) -> tuple[LogPattern, ...]:
+    """The patterns of one kind, as kernel_log.toml states them."""
+    entries = tomllib.loads(Path(__file__).with_name("kernel_log.toml").read_text())[kind]
+    return tuple(LogPattern(re.compile(entry["pattern"]), entry["reason"]) for entry in entries)
+
+
+def is_alarm(line: str) -> bool:
+    """Whether the kernel's line is an alarm that nothing explains."""
+    alarming = any(known.pattern.search(line) for known in log_patterns("alarm"))
+    return alarming and not any(known.pattern.search(line) for known in log_patterns("explained"))
+
+
+def _stale_devices(after: Observation) -> list[str]:
+    findings: list[str] = []
+    for device in own_devices(after):
+        if not device.live_table:
+            findings.append(f"dm device '{device.name}' has no live table")
+        if device.inactive_table:
+            findings.append(f"dm device '{device.name}' has a table that was loaded and never made live")
+        if device.suspended:
+            findings.append(f"dm device '{device.name}' is suspended")
+        if not device.registered:
+            findings.append(f"dm device '{device.name}' has no node of its own in '/dev/mapper'")
+    known = {device.name for device in after.dm}
+    return findings + [f"'/dev/mapper/{name}' leads to no device" for name in after.mapper_nodes if name not in known]
+
+
+def _stale_loops(after: Observation) -> list[str]:
+    pool = device_named(after, after.pool_name)
+    in_use = {device for line in (pool.live_table if pool else []) for device in devices(line)}
+    return [
+        f"'{loop.name}' is still attached to '{loop.backing_file}', which the pool does not use it for"
+        for loop in own_loops(after)
+        if loop.device not in in_use
+    ]
+
+
+def _stale_rest(case: Case, after: Observation) -> list[str]:
+    usual = {m.target for m in _mounts_of(case.reference.after)} | {m.target for m in _mounts_of(case.evidence.before)}
+    findings = [f"temporary file '{entry.path}' is left" for entry in after.files if _is_temporary(entry.path)]
+    findings += [f"'{m.source}' is still mounted on '{m.target}'" for m in after.mounts if m.target not in usual]
+    findings += [f"udev semaphore {key:#010x} is left" for key in after.semaphores]
+    # A daemon is alive after init, as it should be; the makers of file systems that it started are not.
+    is_daemon = bool(case.evidence.reinits) and case.evidence.reinits[-1].exit is None
+    findings += [
+        f"process {process.pid} '{process.name}' still runs"
+        for process in after.processes
+        if not is_daemon or process.name.startswith(("mkfs", "mke2fs"))
+    ]
+    return findings
+
+
+def _active_after_shutdown(case: Case) -> list[str]:
+    after = case.after_shutdown(*PARTS)
+    shutdown = case.evidence.shutdown
+    findings = [f"shutdown {ending(shutdown)}"] if shutdown and (shutdown.timed_out or shutdown.exit != 0) else []
+    given = case.expectation.backing == "given"
+    findings += [
+        f"dm device '{device.name}' is active after shutdown"
+        for device in own_devices(after)
+        if not (given and device.name == after.pool_name)
+    ]
+    findings += [f"'{loop.name}' is attached to '{loop.backing_file}' after shutdown" for loop in own_loops(after)]
+    known = {device.name for device in after.dm}
+    findings += [
+        f"node '/dev/mapper/{name}' is left after shutdown"
+        for name in after.mapper_nodes
+        if name not in known and is_own_name(after, name)
+    ]
+    findings += [f"'{m.source}' is mounted on '{m.target}' after shutdown" for m in after.mounts]
+    findings += [f"udev semaphore {key:#010x} is left after shutdown" for key in after.semaphores]
+    findings += [f"process {p.pid} '{p.name}' runs after shutdown" for p in after.processes]
+    return findings
+
+
+def _mounts_of(observation: Observation | None) -> list[Mount]:
+    return observation.mounts if observation else []
+
+
+def _is_temporary(path: str) -> bool:
+    name = PurePosixPath(path).name
+    return name.startswith(".tmp") or name.endswith(".tmp")

@@ -1,0 +1,183 @@
+"""The observation: the canonical record of a system's storage state, as the probe in the guest writes it.
+
+Every field is required. A part that could not be observed is named in `problems`, and an observation
+with problems can never lead to a pass.
+"""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Record(BaseModel):
+    """A frozen value that refuses unknown and missing fields."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class DmDevice(Record):
+    """One device-mapper device (`dmsetup info`, `table`, `status`, `table --inactive`)."""
+
+    name: str
+    uuid: str
+    device: str  # "major:minor"
+    suspended: bool
+    read_only: bool
+    open_count: int
+    live_table: list[str]  # one line per target, "" keys never shown; empty: no live table
+    inactive_table: list[str]
+    status: list[str]  # one line per target
+    registered: bool  # /dev/mapper/<name> exists and leads to this device
+
+
+class LoopDevice(Record):
+    """One attached loop device (/sys/block/loopN/loop/*)."""
+
+    name: str  # "loop0"
+    device: str  # "major:minor"
+    backing_file: str  # without the kernel's " (deleted)"
+    backing_deleted: bool
+    autoclear: bool
+    offset: int  # bytes
+    sizelimit: int  # bytes, 0: none
+    size: int  # bytes, of the block device
+
+
+class FileEntry(Record):
+    """One entry below the driver's root; `path` is relative to the root."""
+
+    path: str
+    kind: Literal["file", "dir", "symlink", "other"]
+    mode: int
+    size: int  # bytes; 0 for all but files
+
+
+class Mount(Record):
+    source: str
+    target: str
+    fstype: str
+    options: str
+
+
+class Process(Record):
+    pid: int
+    name: str
+    argv: list[str]
+
+
+class Filesystem(Record):
+    """What a read-only look at the base's file system found."""
+
+    device_size: int  # bytes, of the thin device
+    fstype: str  # as blkid -p says; "" if none was recognised
+    uuid: str
+    check_argv: list[str]
+    check_exit: int
+    check_output: str
+
+
+class ThinDevice(Record):
+    """One thin device as the pool's own metadata records it (thin_dump)."""
+
+    id: int
+    mapped_blocks: int
+    transaction: int
+    digest: str  # sha256 over (offset, bytes) of every mapped block; "" when it was not asked for
+
+
+class PoolMetadata(Record):
+    """The pool's metadata, read through a metadata snapshot of the live pool, or after deactivation."""
+
+    transaction: int
+    block_size: int  # sectors of 512 bytes
+    thin_devices: list[ThinDevice]
+
+
+class CheckRun(Record):
+    """One run of a checking tool (thin_check)."""
+
+    argv: list[str]
+    exit: int
+    output: str
+
+
+class Observation(Record):
+    """The system's state at one moment."""
+
+    root: str
+    pool_name: str  # the name that the driver's pool must bear
+    base_name: str
+    base_id: int | None  # thin id of the base by the driver's metadata; None: not recorded
+    dm: list[DmDevice]  # every dm device of the machine
+    loops: list[LoopDevice]  # every attached loop device of the machine
+    mapper_nodes: list[str]  # names in /dev/mapper other than control
+    files: list[FileEntry]  # everything below the root, sorted by path; not inside mounts
+    metadata: dict[str, str]  # text of each metadata file, by path relative to the root
+    mounts: list[Mount]  # below the root, or of a dm or loop device of the driver
+    semaphores: list[int]  # keys of SysV semaphores that libdevmapper's udev cookies use (0x0D4Dxxxx)
+    processes: list[Process]  # still alive in the cgroups of the driver's runs
+    base: Filesystem | None  # None: there is no base to look at
+    pool: PoolMetadata | None  # None: there is no pool metadata to look at
+    thin_check: CheckRun | None  # only after shutdown, when the metadata device is no longer in use
+    kernel_log: list[str]  # lines since the trial began
+    problems: list[str]  # parts that could not be observed, as sentences
+
+
+class OperationRecord(Record):
+    """One operation as the gate decoded it."""
+
+    n: int  # 1-based, in the run's global order
+    key: str  # "dm.table-load pool#1": kind, object, occurrence of that pair in this run
+    kind: str
+    object: str
+    detail: dict[str, str]
+    pid: int
+    program: str  # name of the program that asked: "python3", "mkfs.ext4"
+    seconds: float  # since the run began
+
+
+class Uevent(Record):
+    """One kernel or udev event seen while a gated run was going on."""
+
+    seconds: float  # since the run began
+    source: Literal["kernel", "udev"]
+    action: str
+    sysname: str
+    dm_name: str
+
+
+class Run(Record):
+    """One run of the driver under the gate."""
+
+    argv: list[str]
+    exit: int | None  # exit status; negative: ended by that signal; None: still running (a daemon)
+    timed_out: bool
+    stdout: str
+    stderr: str
+    seconds: float
+    operations: list[OperationRecord]
+    uevents: list[Uevent]
+
+
+class Exercise(Record):
+    """Snapshot of the base made, mounted, written, read back, removed (C08)."""
+
+    ok: bool
+    stage: str  # the last stage begun: "snapshot", "activate", "mount", "write", "read", "unmount", "remove"
+    message: str
+
+
+class Evidence(Record):
+    """All that one trial left behind, enough to judge it again offline."""
+
+    trial: str
+    fault_run: Run  # the init in which the fault was injected
+    fired: OperationRecord | None  # the boundary where it struck; None: it never did
+    before: Observation | None  # state before the faulted init, with digests, when the trial began on a used root
+    reinits: list[Run]  # until the first success, at most as many as the campaign allows
+    after: Observation | None  # after the last re-init
+    again: Run | None  # one more init, after success
+    after_again: Observation | None
+    exercise: Exercise | None
+    shutdown: Run | None
+    after_shutdown: Observation | None

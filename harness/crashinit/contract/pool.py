@@ -1,0 +1,147 @@
+"""Clauses on the thin pool and on what it stands on."""
+
+import os.path
+from collections.abc import Iterable
+
+from crashinit.contract import dmtable
+from crashinit.contract.case import Case
+from crashinit.contract.dmtable import SECTOR_SIZE
+from crashinit.contract.names import device_named, own_devices
+from crashinit.contract.observation import Observation
+from crashinit.contract.verdict import Settled, Verdict
+
+
+def one_pool(case: Case) -> Verdict:
+    """Exactly one pool of the driver's name, with a live table and the configured block size, low-water mark, features.
+
+    Source: Documentation/admin-guide/device-mapper/thin-provisioning.rst, "Using an existing pool device": the data
+    block size of a pool cannot be changed later. Table arguments: "Reference", 'thin-pool' target.
+    """
+    after = case.after("dm", "loops")
+    table = case.pool_table(after)
+    expected = case.expectation
+    findings = [
+        f"'{device.name}' is a second pool on the driver's devices"
+        for device in own_devices(after)
+        if device.name != after.pool_name and any(dmtable.target(line) == "thin-pool" for line in device.live_table)
+    ]
+    if table.block_size * SECTOR_SIZE != expected.block_size:
+        findings.append(f"the pool's block size is {table.block_size * SECTOR_SIZE} bytes, not {expected.block_size}")
+    if table.low_water_mark != expected.low_water_mark:
+        findings.append(f"the pool's low-water mark is {table.low_water_mark} blocks, not {expected.low_water_mark}")
+    if table.features != set(expected.features):
+        findings.append(f"the pool's features are {_listed(table.features)}, not {_listed(expected.features)}")
+    return Verdict.of(findings)
+
+
+def backing(case: Case) -> Verdict:
+    """Data and metadata are loop devices over the root's own files, attached once, autoclear set, sizes as configured.
+
+    With block devices configured, the pool must stand on those; a pool that was given to the driver is not judged.
+    Source: LO_FLAGS_AUTOCLEAR in include/uapi/linux/loop.h; loop(4).
+    """
+    expected = case.expectation
+    if expected.backing == "given":
+        raise Settled.not_applicable("the pool was given to the driver, which does not choose its devices")
+    after = case.after("dm", "loops")
+    table = case.pool_table(after)
+    findings: list[str] = []
+    if table.length != expected.data_size // SECTOR_SIZE:
+        findings.append(f"the pool has {table.length} sectors of data, not {expected.data_size // SECTOR_SIZE}")
+    if expected.backing == "block":
+        for role, device, wanted in (
+            ("data", table.data_device, expected.data_device),
+            ("metadata", table.metadata_device, expected.metadata_device),
+        ):
+            if device != wanted:
+                findings.append(f"the pool's {role} device is '{device}', not '{wanted}'")
+        return Verdict.of(findings)
+    findings += _judge_loop(after, "data", table.data_device, expected.data_file, expected.data_size)
+    findings += _judge_loop(after, "metadata", table.metadata_device, expected.metadata_file, expected.metadata_size)
+    return Verdict.of(findings)
+
+
+def transaction(case: Case) -> Verdict:
+    """The transaction ids of pool and driver agree, and no transaction is left open for the next init to roll back.
+
+    Source: thin-provisioning.rst, 'set_transaction_id': userland uses the id to tell whether its own metadata and the
+    pool's are of the same moment.
+    """
+    after = case.after("pool", "metadata")
+    metadata = case.readable_metadata(after)
+    if after.pool is None:
+        return Verdict("fail", "the pool has no metadata to compare with")
+    current = after.pool.transaction
+    findings: list[str] = []
+    opened = metadata.transaction
+    if opened is not None and opened.open_transaction_id != current:
+        state = "is left open" if opened.open_transaction_id > current else "is behind"
+        findings.append(
+            f"transaction {opened.open_transaction_id} on device {opened.device_id} {state}: the pool is at {current}"
+        )
+    findings += [
+        f"device '{device.name}' is recorded with transaction {device.transaction_id}, the pool is at {current}"
+        for device in metadata.devices.values()
+        if device.transaction_id > current
+    ]
+    return Verdict.of(findings)
+
+
+def pool_healthy(case: Case) -> Verdict:
+    """After shutdown `thin_check` finds nothing; while it was live the pool was in mode 'rw' and needed no check.
+
+    Source: thin-provisioning.rst, "Status" ('ro', 'out_of_data_space', 'needs_check', 'Fail'); thin_check(8).
+    """
+    after = case.after("dm")
+    pool = device_named(after, after.pool_name)
+    if pool is None:
+        raise Settled.failed(f"there is no pool '{after.pool_name}'")
+    findings = _judge_status(pool.status)
+    if findings:
+        return Verdict.of(findings)
+    check = case.after_shutdown("thin_check").thin_check
+    if check is None:
+        return Verdict("fail", "thin_check could not be run after shutdown: the metadata was still in use or is gone")
+    if check.exit != 0:
+        said = (check.output.strip().splitlines() or ["it wrote nothing"])[-1].strip()
+        return Verdict("fail", f"thin_check ended with exit status {check.exit}: '{said}'")
+    return Verdict("pass")
+
+
+def _judge_status(lines: list[str]) -> list[str]:
+    if len(lines) != 1:
+        return [f"the pool has {len(lines)} lines of status, not 1"]
+    try:
+        status = dmtable.read_pool_status(lines[0])
+    except dmtable.UnreadableLineError as error:
+        return [str(error)]
+    findings = [] if status.mode == "rw" else [f"the pool is in mode '{status.mode}', not 'rw'"]
+    if status.needs_check:
+        findings.append("the pool is marked 'needs_check'")
+    return findings
+
+
+def _judge_loop(after: Observation, role: str, device: str, file: str, size: int) -> list[str]:
+    """What is wrong with the loop device under the pool's data or metadata."""
+    wanted = os.path.normpath(f"{after.root}/{file}")
+    loop = next((loop for loop in after.loops if loop.device == device), None)
+    if loop is None:
+        return [f"the pool's {role} device '{device}' is no loop device"]
+    findings: list[str] = []
+    if loop.backing_file != wanted or loop.backing_deleted:
+        deleted = " (deleted)" if loop.backing_deleted else ""
+        findings.append(f"'{loop.name}' of the pool's {role} is over '{loop.backing_file}'{deleted}, not '{wanted}'")
+    times = sum(other.backing_file == wanted for other in after.loops)
+    if times > 1:
+        findings.append(f"'{wanted}' is attached to {times} loop devices, not to one")
+    if not loop.autoclear:
+        findings.append(f"'{loop.name}' of the pool's {role} has no autoclear, so it will outlive the pool")
+    if loop.offset or loop.sizelimit:
+        findings.append(f"'{loop.name}' of the pool's {role} shows only a part of its file")
+    if loop.size != size // SECTOR_SIZE * SECTOR_SIZE:
+        findings.append(f"'{loop.name}' of the pool's {role} has {loop.size} bytes, not {size}")
+    return findings
+
+
+def _listed(features: Iterable[str]) -> str:
+    return f"'{' '.join(sorted(features))}'"

@@ -1,0 +1,70 @@
+"""Clauses on init as a whole: it succeeds, it does so once and for all, and it ends where it should."""
+
+from pathlib import PurePosixPath
+
+from crashinit.contract.canonical import Difference, canonical, differences, masked
+from crashinit.contract.case import Case, ending, succeeded
+from crashinit.contract.observation import Observation, OperationRecord
+from crashinit.contract.verdict import Settled, Verdict
+
+SHOWN = 4  # differences that a reason lists
+
+
+def init_succeeds(case: Case) -> Verdict:
+    """The first re-init, with the same command and options, ends with success within its deadline.
+
+    Source: execve(2) and wait(2) for the exit status; a process that must be killed has no success to report.
+    """
+    if not case.evidence.reinits:
+        raise Settled.unseen("no re-init was run")
+    first = case.evidence.reinits[0]
+    if not succeeded(first):
+        return Verdict("fail", f"the first re-init {ending(first)}")
+    if first.exit is not None and first.seconds > case.expectation.deadline:
+        return Verdict("fail", f"the first re-init took {first.seconds:.1f} s of {case.expectation.deadline:g} s")
+    return Verdict("pass")
+
+
+def idempotent(case: Case) -> Verdict:
+    """One more init changes nothing: ids, UUIDs, tables and files stay as they are, and no mkfs runs.
+
+    Source: mkfs.ext4(8), mkfs.xfs(8): making a file system destroys the one that is there.
+    """
+    case.only_if_recovered("no further init was run")
+    again = case.evidence.again
+    if again is None:
+        raise Settled.unseen("one more init was not run")
+    if not succeeded(again):
+        return Verdict("fail", f"one more init {ending(again)}")
+    findings = [f"one more init ran '{operation.object}'" for operation in again.operations if runs_mkfs(operation)]
+    changes = _compare(case, case.after_again(), case.after(), "C11")
+    if changes:
+        findings.append(f"one more init changed the state: {_listed(changes)}")
+    return Verdict.of(findings)
+
+
+def equivalent(case: Case) -> Verdict:
+    """The canonical state after re-init equals that after an init without faults, but for the printed mask.
+
+    Source: mask.toml, which gives the reason for each difference that is allowed.
+    """
+    changes = _compare(case, case.after(), case.fault_free(), "C13")
+    if changes:
+        return Verdict("fail", f"the state is not that of an init without faults: {_listed(changes)}")
+    return Verdict("pass")
+
+
+def runs_mkfs(operation: OperationRecord) -> bool:
+    """Whether the operation starts a program that makes a file system."""
+    return operation.kind == "exec" and PurePosixPath(operation.object).name.startswith(("mkfs", "mke2fs"))
+
+
+def _compare(case: Case, here: Observation, there: Observation, clause: str) -> list[Difference]:
+    states = (masked(canonical(observation, case.expectation), clause) for observation in (here, there))
+    return differences(*states)
+
+
+def _listed(changes: list[Difference]) -> str:
+    more = len(changes) - SHOWN
+    listed = "; ".join(str(change) for change in changes[:SHOWN])
+    return f"{listed}; and {more} more" if more > 0 else listed

@@ -1,0 +1,31 @@
+"""What can go wrong in the harness itself, as sentences for people.
+
+None of these is ever the driver's fault: a driver's failure is an outcome, not an exception.
+Each class bears the exit code that the command line ends with (pytest's codes).
+"""
+
+from typing import ClassVar
+
+
+class CrashinitError(Exception):
+    """The harness could not do its work. The message is one sentence: what, where, what to do."""
+
+    exit_code: ClassVar[int] = 3
+
+
+class UsageError(CrashinitError):
+    """The user's input is wrong: a scenario, an option, an adapter file."""
+
+    exit_code: ClassVar[int] = 4
+
+
+class HostError(CrashinitError):
+    """The host lacks something: QEMU, a package, free disk space, permission."""
+
+
+class MachineError(CrashinitError):
+    """A machine failed the harness: it died, never came up, or its agent stopped answering."""
+
+
+class GuestError(CrashinitError):
+    """The harness's own code inside the machine failed; never used for a failure of the driver."""

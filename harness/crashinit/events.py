@@ -1,0 +1,72 @@
+"""What a campaign tells its listeners: the only thing that reports are made from."""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+Outcome = Literal["converged", "diverged", "not-fired", "error"]
+ClauseStatus = Literal["pass", "fail", "n/a"]
+OUTCOMES: tuple[Outcome, ...] = ("converged", "diverged", "not-fired", "error")
+
+
+@dataclass(frozen=True)
+class TrialResult:
+    """One line of results.jsonl. `seconds` maps a part of the trial to its duration."""
+
+    id: str
+    driver: str
+    scenario: str
+    step: str
+    phase: str  # "before", "during", "after"
+    fault: str  # "kill", "errno", "power-cut"
+    victim: str  # "process", "tree"
+    boundary: int  # ordinal of the operation in the trace, 1-based
+    operation: str  # its key
+    outcome: Outcome
+    restarts: int  # inits that were needed after the fault
+    seconds: dict[str, float]
+    clauses: dict[str, ClauseStatus]
+    clause_reasons: dict[str, str]  # why, for each clause that failed or could not be judged
+    reason: str  # one sentence, empty when converged
+    replay: str  # the command that does this trial again
+
+    def as_json(self) -> dict[str, Any]:
+        """The object as results.jsonl holds it."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Note:
+    """Something worth a line while the run prepares: 'building the image, about a minute'."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class RunStarted:
+    driver: str
+    provider: str
+    accel: str
+    trials: list[str]  # ids, in the plan's order
+    left_out: list[str] = field(default_factory=list)  # sentences: what is not tried, and why
+
+
+@dataclass(frozen=True)
+class TrialStarted:
+    id: str
+    worker: int
+
+
+@dataclass(frozen=True)
+class TrialFinished:
+    result: TrialResult
+
+
+@dataclass(frozen=True)
+class RunFinished:
+    seconds: float
+    interrupted: bool
+
+
+Event = Note | RunStarted | TrialStarted | TrialFinished | RunFinished
+Listener = Callable[[Event], None]

@@ -1,0 +1,212 @@
+"""The agent: the one process of ours in a machine, preloaded in every template.
+
+It speaks newline-delimited JSON over a byte stream (a virtio-serial port, or its own standard input and
+output when it is started over ssh). A request is `{"id": 7, "call": "run", "arguments": {...}}`; its answer is
+`{"id": 7, "result": ...}` or `{"id": 7, "error": {"type": "...", "message": "..."}}`. Requests are answered
+one at a time and in order. An empty line is ignored, so a new peer may begin with one to flush a torn line.
+
+Calls (all times in seconds, all binary data in base64):
+
+    hello(clock, entropy)          set the wall clock, stir `entropy` (base64) into the kernel's random pool;
+                                   -> {"version": 1}
+    run(argv, input, timeout, env) -> {"exit", "stdout", "stderr", "seconds", "timed_out"}; negative exit: signal;
+                                   the output is text, of each stream the last MiB
+    put(path, data, mode)          write a file, making its directories, in one step (temporary name, then rename)
+    get(path)                      -> {"data"}
+    mark()                         remember the kernel log's position: `probe` reports only what came later
+    gate_start(argv, env, root, deadline, stop)
+                                   run a command under the gate; -> state
+    gate_resume(gate, stop)        let the stopped operation run, go on to the next stop; -> state
+    gate_fail(gate, errno, forever, stop)
+                                   the stopped operation returns -errno instead of running; with `forever` so does
+                                   every later operation of the same kind and object; go on to the next stop; -> state
+    gate_kill(gate, victim)        SIGKILL "process" (the command alone) or "tree" (its whole cgroup, at once) and
+                                   wait until the victims are gone; stopped survivors go on;
+                                   -> {"survivors": [pid, ...]}
+    gate_finish(gate)              -> the run, as contract.observation.Run, without waiting for survivors, which are
+                                   served until they end
+    probe(spec)                    -> contract.observation.Observation
+    exercise(spec)                 -> contract.observation.Exercise
+
+`stop` is "never", "every", or the ordinal or the key of the operation before which to stop. A `state` is
+`{"gate": id, "state": "stopped"|"ended", "operation": {OperationRecord}|null, "exit": int|null, "timed_out": bool}`.
+At the deadline (counted while the command runs, not while it is held at a stop) the whole cgroup is killed.
+The last operation of a state or a run is the one reached, whether it ran or not: `detail["killed"]` names the victim
+if its process was killed before it ran, `detail["errno"]` the error that it returned instead of running.
+"""
+
+import base64
+import fcntl
+import json
+import os
+import random
+import struct
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from . import exercise, probe, process
+from .gate import Gate, GateError
+from .kernel_log import KernelLog
+from .transport import Pipe, Port
+
+VERSION = 1
+# <linux/random.h>
+RNDADDENTROPY = 0x40085203
+RNDRESEEDCRNG = 0x5207
+
+
+class Agent:
+    """The calls. Each public method is one of them."""
+
+    def __init__(self) -> None:
+        self._log = KernelLog()
+        self._gates: dict[str, Gate] = {}
+        self._started = 0
+
+    def hello(self, clock: float | None = None, entropy: str = "") -> dict[str, Any]:
+        """A new peer, perhaps of a clone: take its clock, and random state that no other clone has."""
+        if clock is not None:
+            time.clock_settime(time.CLOCK_REALTIME, clock)
+        if entropy:
+            seed = base64.b64decode(entropy)
+            seed += b"\0" * (-len(seed) % 4)
+            fd = os.open("/dev/urandom", os.O_WRONLY | os.O_CLOEXEC)
+            try:
+                # struct rand_pool_info: entropy_count in bits, buf_size in bytes, buf
+                fcntl.ioctl(fd, RNDADDENTROPY, struct.pack("=ii", 8 * len(seed), len(seed)) + seed)
+                fcntl.ioctl(fd, RNDRESEEDCRNG)
+            finally:
+                os.close(fd)
+            random.seed()
+        return {"version": VERSION}
+
+    def run(
+        self, argv: Sequence[str], input: str = "", timeout: float = 60.0, env: Mapping[str, str] | None = None
+    ) -> dict[str, Any]:
+        """Run a command as root."""
+        ended = process.run(argv, base64.b64decode(input), timeout, env)
+        return {
+            "exit": ended.exit,
+            "stdout": ended.stdout.decode("utf-8", "replace"),
+            "stderr": ended.stderr.decode("utf-8", "replace"),
+            "seconds": round(ended.seconds, 4),
+            "timed_out": ended.timed_out,
+        }
+
+    def put(self, path: str, data: str, mode: int = 0o644) -> None:
+        """Write a file in one step."""
+        target = Path(path)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        temporary = target.with_name(f".{target.name}.crashinit-put")
+        try:
+            temporary.write_bytes(base64.b64decode(data))
+            temporary.chmod(mode)
+            temporary.replace(target)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+
+    def get(self, path: str) -> dict[str, str]:
+        """Read a file."""
+        return {"data": base64.b64encode(Path(path).read_bytes()).decode()}
+
+    def mark(self) -> None:
+        """Forget the kernel's messages so far."""
+        self._log.mark()
+
+    def gate_start(
+        self,
+        argv: Sequence[str],
+        root: str,
+        deadline: float,
+        stop: str | int = "never",
+        env: Mapping[str, str] | None = None,
+    ) -> dict[str, Any]:
+        """Start a command under a gate of its own."""
+        self._started += 1
+        gate = Gate(str(self._started), argv, root, deadline, stop)
+        state = gate.start(env or {})
+        self._gates[gate.ident] = gate
+        return state
+
+    def gate_resume(self, gate: str, stop: str | int = "never") -> dict[str, Any]:
+        """Let the held operation run."""
+        return self._gate(gate).resume(stop)
+
+    def gate_fail(self, gate: str, errno: int, forever: bool = False, stop: str | int = "never") -> dict[str, Any]:
+        """Let the held operation fail."""
+        if errno <= 0:
+            raise GateError(f"{errno} is no errno: give a positive number")
+        return self._gate(gate).resume(stop, errno, forever)
+
+    def gate_kill(self, gate: str, victim: str) -> dict[str, Any]:
+        """Kill the command or all of its run."""
+        return self._gate(gate).kill(victim)
+
+    def gate_finish(self, gate: str) -> dict[str, Any]:
+        """The record of the run, which is then forgotten."""
+        run = self._gate(gate).finish()
+        del self._gates[gate]
+        return run
+
+    def probe(self, spec: Mapping[str, Any]) -> dict[str, Any]:
+        """Observe."""
+        return probe.observe(probe.Spec.of(spec), self._log)
+
+    def exercise(self, spec: Mapping[str, Any]) -> dict[str, Any]:
+        """Use the base."""
+        return exercise.exercise(probe.Spec.of(spec))
+
+    def _gate(self, ident: str) -> Gate:
+        if ident not in self._gates:
+            raise GateError(f"there is no gate '{ident}'")
+        return self._gates[ident]
+
+
+def answer(calls: Mapping[str, Callable[..., Any]], line: bytes) -> bytes:
+    """The answer to one request line; a call that fails is answered with its error."""
+    ident: Any = None
+    try:
+        request = json.loads(line)
+        ident, name = request["id"], request["call"]
+        if name not in calls:
+            raise LookupError(f"there is no call '{name}'")
+        reply: dict[str, Any] = {"id": ident, "result": calls[name](**request.get("arguments", {}))}
+    except Exception as error:
+        reply = {"id": ident, "error": {"type": type(error).__name__, "message": str(error)}}
+    return json.dumps(reply).encode() + b"\n"
+
+
+def calls_of(agent: Agent) -> dict[str, Callable[..., Any]]:
+    """The public methods of an agent by name."""
+    return {name: getattr(agent, name) for name in vars(Agent) if not name.startswith("_")}
+
+
+def serve(line: Pipe | Port) -> None:
+    """Answer requests for as long as the line lasts."""
+    calls = calls_of(Agent())
+    got = bytearray()
+    while True:
+        try:
+            got += line.read()
+        except EOFError:
+            return
+        while (end := got.find(b"\n")) >= 0:
+            request = bytes(got[:end])
+            del got[: end + 1]
+            if request.strip():
+                line.write(answer(calls, request))
+
+
+def main() -> None:
+    """Serve on the port that the first argument names; `-`: on standard input and output."""
+    with suppress(KeyboardInterrupt):
+        serve(Pipe() if sys.argv[1] == "-" else Port(sys.argv[1]))
+
+
+if __name__ == "__main__":
+    main()

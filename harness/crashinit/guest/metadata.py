@@ -1,0 +1,253 @@
+"""The pool's own metadata, and what it leads to: the base's file system and the contents of thin devices.
+
+An inactive thin device is read through its mappings from the pool's data device into a sparse image in memory, so
+that looking activates nothing, wakes no udev rule, and opens nothing that the driver may want to remove.
+"""
+
+import errno
+import hashlib
+import json
+import os
+import xml.etree.ElementTree as ET
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from . import dm, process
+from .names import read_text
+
+if TYPE_CHECKING:
+    from .probe import Spec
+
+SECTOR = 512  # bytes
+TOOL_LIMIT = 30.0  # seconds for one tool
+IMAGE_LIMIT = 1 << 28  # mapped bytes of a base that are copied into memory
+SUPERBLOCK = 4096  # bytes; all zero: the pool has not been formatted yet
+CHECKS = {"xfs": ("xfs_repair", "-n"), **dict.fromkeys(("ext2", "ext3", "ext4"), ("e2fsck", "-fn"))}
+IMAGE = Path("/run/crashinit-base.img")  # always the same name, which the checks print
+UNKNOWN_FILESYSTEM = 2  # blkid's exit status when it recognises nothing
+
+
+@dataclass(frozen=True)
+class BaseRecord:
+    """What the driver's metadata say of the base."""
+
+    id: int
+    size: int  # bytes
+
+
+@dataclass(frozen=True)
+class Extent:
+    """A run of mapped blocks."""
+
+    origin: int  # first block in the thin device
+    data: int  # first block in the data device
+    length: int
+
+
+@dataclass(frozen=True)
+class Thin:
+    """One thin device by the pool's metadata."""
+
+    id: int
+    mapped_blocks: int
+    transaction: int
+    extents: tuple[Extent, ...]
+
+
+def base_record(form: str, texts: Mapping[str, str]) -> BaseRecord | None:
+    """The base as a Docker-like driver records it in metadata/base; None if it does not, or not legibly."""
+    try:
+        data = json.loads(texts["metadata/base"])
+        return BaseRecord(int(data["device_id"]), int(data["size"]))
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def live_pool(spec: "Spec", devices: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
+    """The pool, if it is there with a live thin-pool table."""
+    for device in devices:
+        if device["name"] == spec.pool_name and any(line.split()[2] == "thin-pool" for line in device["live_table"]):
+            return device
+    return None
+
+
+def look(
+    spec: "Spec", devices: Sequence[Mapping[str, Any]], known: BaseRecord | None, problems: list[str]
+) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
+    """The pool's metadata and the base's file system, as contract.observation has them."""
+    base = next((device for device in devices if device["name"] == spec.base_name and device["live_table"]), None)
+    pool = live_pool(spec, devices)
+    if any(device["suspended"] for device in (pool, base) if device):
+        problems.append("the pool or the base is suspended, so neither could be read")
+        return None, None
+    try:
+        block, transaction, thins, data = _dump(spec, pool)
+    except FileNotFoundError:
+        return None, None  # no pool yet
+    except (OSError, ValueError, LookupError) as error:
+        problems.append(f"the pool's metadata could not be read: {error}")
+        return None, None
+    digests = {}
+    if spec.digests:
+        for thin in thins:
+            try:
+                digests[thin.id] = digest(data, thin.extents, block * SECTOR)
+            except OSError as error:
+                problems.append(f"the thin device {thin.id} could not be read: {error}")
+    listed = [
+        {
+            "id": thin.id,
+            "mapped_blocks": thin.mapped_blocks,
+            "transaction": thin.transaction,
+            "digest": digests.get(thin.id, ""),
+        }
+        for thin in thins
+    ]
+    found = {"transaction": transaction, "block_size": block, "thin_devices": listed}
+    try:
+        if base:
+            size = sum(int(line.split()[1]) for line in base["live_table"]) * SECTOR
+            return found, filesystem(f"/dev/dm-{base['device'].partition(':')[2]}", size)
+        thin_base = next((thin for thin in thins if known and thin.id == known.id), None)
+        if known and thin_base:
+            return found, _image(data, thin_base, block * SECTOR, known.size)
+    except (OSError, ValueError) as error:
+        problems.append(f"the base's file system could not be looked at: {error}")
+    return found, None
+
+
+def _dump(spec: "Spec", pool: Mapping[str, Any] | None) -> tuple[int, int, list[Thin], str]:
+    """Block size in sectors, transaction, thin devices, and where the data are.
+
+    Raises FileNotFoundError when there is no metadata at all, OSError or ValueError when it cannot be read.
+    """
+    if pool is None:
+        with Path(spec.metadata).open("rb") as file:
+            if not any(file.read(SUPERBLOCK)):
+                raise FileNotFoundError(errno.ENOENT, "the metadata device was never formatted", spec.metadata)
+        return (*_parse(_thin_dump([spec.metadata])), spec.data)
+    words = str(pool["live_table"][0]).split()
+    meta, data = device_path(words[3]), device_path(words[4])
+    try:
+        dm.message(spec.pool_name, "reserve_metadata_snap")
+    except OSError as error:
+        if error.errno != errno.EBUSY:
+            raise
+        dm.message(spec.pool_name, "release_metadata_snap")  # an earlier probe died before it could
+        dm.message(spec.pool_name, "reserve_metadata_snap")
+    try:
+        document = _thin_dump(["-m", meta])
+    finally:
+        dm.message(spec.pool_name, "release_metadata_snap")
+    return (*_parse(document), data)
+
+
+def _thin_dump(arguments: list[str]) -> bytes:
+    ended = process.run(["thin_dump", *arguments], timeout=TOOL_LIMIT)
+    if ended.exit:
+        raise ValueError(f"thin_dump ended with {ended.exit}: {' '.join(ended.output[-300:].split())}")
+    return ended.stdout
+
+
+def _parse(document: bytes) -> tuple[int, int, list[Thin]]:
+    """Block size, transaction and thin devices of thin_dump's XML. Raises ValueError."""
+    try:
+        root = ET.fromstring(document)
+        thins = [
+            Thin(
+                int(device.attrib["dev_id"]),
+                int(device.attrib["mapped_blocks"]),
+                int(device.attrib["transaction"]),
+                tuple(_extents(device)),
+            )
+            for device in root.iter("device")
+        ]
+        return int(root.attrib["data_block_size"]), int(root.attrib["transaction"]), thins
+    except (ET.ParseError, KeyError) as error:
+        raise ValueError(f"thin_dump's answer is not what it should be: {error}") from error
+
+
+def _extents(device: ET.Element) -> Iterator[Extent]:
+    for element in device:
+        if element.tag == "single_mapping":
+            yield Extent(int(element.attrib["origin_block"]), int(element.attrib["data_block"]), 1)
+        elif element.tag == "range_mapping":
+            begin, data = int(element.attrib["origin_begin"]), int(element.attrib["data_begin"])
+            yield Extent(begin, data, int(element.attrib["length"]))
+
+
+def device_path(number: str) -> str:
+    """The kernel's own node of "major:minor"."""
+    return f"/dev/{Path(f'/sys/dev/block/{number}').readlink().name}"
+
+
+def blocks(data: str, extents: Sequence[Extent], block: int) -> Iterator[tuple[int, bytes]]:
+    """(offset in the thin device, bytes) of each mapped block of `block` bytes, in order. Raises OSError.
+
+    A loop device is read through its backing file: the pool writes past the loop device's own page cache.
+    """
+    with Path(backing_of(data)).open("rb", buffering=0) as file:
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)  # a block device's page cache may be stale
+        for extent in extents:
+            for index in range(extent.length):
+                content = os.pread(file.fileno(), block, (extent.data + index) * block)
+                if len(content) != block:
+                    raise OSError(errno.EIO, f"block {extent.data + index} lies beyond the end of '{data}'")
+                yield (extent.origin + index) * block, content
+
+
+def backing_of(path: str) -> str:
+    """The backing file of a loop device that is attached from its file's beginning; any other path unchanged."""
+    backing = read_text(Path("/sys/block") / Path(path).name / "loop/backing_file")
+    return backing if backing and Path(backing).exists() else path
+
+
+def digest(data: str, extents: Sequence[Extent], block: int) -> str:
+    """sha256 over the offset (8 bytes, little-endian) and the bytes of each mapped block."""
+    total = hashlib.sha256()
+    for offset, content in blocks(data, extents, block):
+        total.update(offset.to_bytes(8, "little"))
+        total.update(content)
+    return total.hexdigest()
+
+
+def _image(data: str, thin: Thin, block: int, size: int) -> dict[str, Any]:
+    """Look at an inactive base through a sparse copy of its mapped blocks."""
+    if thin.mapped_blocks * block > IMAGE_LIMIT:
+        raise ValueError(f"it has {thin.mapped_blocks} mapped blocks, more than fit into memory")
+    zeros = bytes(block)
+    try:
+        with IMAGE.open("wb") as image:
+            image.truncate(size)
+            for offset, content in blocks(data, thin.extents, block):
+                if content != zeros and offset < size:
+                    os.pwrite(image.fileno(), content[: size - offset], offset)
+        return filesystem(str(IMAGE), size)
+    finally:
+        IMAGE.unlink(missing_ok=True)
+
+
+def filesystem(path: str, size: int) -> dict[str, Any]:
+    """What blkid and a read-only check say of a device or an image, as contract.observation.Filesystem.
+
+    Raises ValueError when a tool hangs.
+    """
+    blkid = _tool(["blkid", "-p", "-u", "filesystem", "-o", "export", path])
+    if blkid.exit not in (0, UNKNOWN_FILESYSTEM):
+        raise ValueError(f"blkid ended with {blkid.exit}: {' '.join(blkid.output.split())}")
+    facts = dict(line.split("=", 1) for line in blkid.stdout.decode("utf-8", "replace").splitlines() if "=" in line)
+    fstype = facts.get("TYPE", "")
+    found = {"device_size": size, "fstype": fstype, "uuid": facts.get("UUID", "")}
+    if fstype not in CHECKS:
+        return {**found, "check_argv": [], "check_exit": 0, "check_output": ""}
+    check = _tool([*CHECKS[fstype], *(["-f"] if fstype == "xfs" and not path.startswith("/dev/") else []), path])
+    return {**found, "check_argv": check.argv, "check_exit": check.exit, "check_output": check.output}
+
+
+def _tool(argv: list[str]) -> process.Ended:
+    ended = process.run(argv, timeout=TOOL_LIMIT)
+    if ended.timed_out:
+        raise ValueError(f"'{argv[0]}' did not end within {TOOL_LIMIT:g} s")
+    return ended

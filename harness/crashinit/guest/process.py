@@ -1,0 +1,84 @@
+"""Commands in the machine: run to their end, within a time limit, whatever becomes of their children."""
+
+import os
+import select
+import signal
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import IO
+
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+OUTPUT_LIMIT = 1 << 20  # bytes of each stream that are kept
+REAP_LIMIT = 5.0  # seconds to wait for a killed process, which may hang in the kernel
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a command ended; a negative `exit` is a signal."""
+
+    argv: list[str]
+    exit: int
+    stdout: bytes
+    stderr: bytes
+    seconds: float
+    timed_out: bool
+
+    @property
+    def output(self) -> str:
+        """Both streams as text."""
+        return (self.stdout + self.stderr).decode("utf-8", "replace")
+
+
+def environment(extra: Mapping[str, str] | None) -> dict[str, str]:
+    """What every command gets, the same in each run, with the caller's own on top."""
+    return {"PATH": PATH, "HOME": "/root", "LANG": "C.UTF-8", **(extra or {})}
+
+
+def anonymous(name: str, content: bytes = b"") -> IO[bytes]:
+    """A file without a name. Unlike a pipe it never fills up, and nobody who inherits it can hold us up."""
+    file = os.fdopen(os.memfd_create(name), "w+b")
+    file.write(content)
+    file.seek(0)
+    return file
+
+
+def kept(file: IO[bytes]) -> bytes:
+    """The end of what was written to a file, at most OUTPUT_LIMIT bytes."""
+    size = os.fstat(file.fileno()).st_size
+    return os.pread(file.fileno(), OUTPUT_LIMIT, max(0, size - OUTPUT_LIMIT))
+
+
+def wait_readable(fd: int, seconds: float) -> bool:
+    """Wait for poll(2) to report the descriptor as readable; a pidfd is when its process has ended."""
+    poll = select.poll()
+    poll.register(fd, select.POLLIN)
+    return bool(poll.poll(max(0.0, seconds) * 1000))
+
+
+def run(argv: Sequence[str], input: bytes = b"", timeout: float = 60.0, env: Mapping[str, str] | None = None) -> Ended:
+    """Run a command; at `timeout` seconds its session is killed. Raises OSError when it cannot be started."""
+    begin = time.monotonic()
+    with anonymous("stdin", input) as stdin, anonymous("stdout") as stdout, anonymous("stderr") as stderr:
+        child = subprocess.Popen(
+            list(argv),
+            stdin=stdin,
+            stdout=stdout,
+            stderr=stderr,
+            env=environment(env),
+            cwd="/",
+            start_new_session=True,
+        )
+        timed_out = False
+        pidfd = os.pidfd_open(child.pid)
+        try:
+            if not wait_readable(pidfd, timeout):
+                timed_out = True
+                os.killpg(child.pid, signal.SIGKILL)
+                wait_readable(pidfd, REAP_LIMIT)
+        finally:
+            os.close(pidfd)
+        code = child.poll()
+        exit_status = -signal.SIGKILL if code is None else code
+        return Ended(list(argv), exit_status, kept(stdout), kept(stderr), time.monotonic() - begin, timed_out)

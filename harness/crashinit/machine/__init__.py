@@ -1,0 +1,1 @@
+"""Disposable machines: image, template, clone, fork, and the providers that make them."""

@@ -1,0 +1,126 @@
+"""The cache on disk: images, templates and the accelerator probe's answer, shared by all harness processes.
+
+An entry is a directory under a key that names all that went into it. It is built by one process at a time,
+under a lock, in a temporary directory that is renamed when it is complete: what exists is whole. The
+temporary directory's name follows from the key, so that whoever gets the lock next finds a dead builder's
+leftovers and sweeps them.
+"""
+
+import errno
+import hashlib
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from crashinit.errors import HostError
+
+MIB = 1024 * 1024
+
+
+def cache_dir() -> Path:
+    """$CRASHINIT_CACHE, by default ~/.cache/crashinit; made if it does not exist."""
+    path = Path(os.environ.get("CRASHINIT_CACHE") or Path.home() / ".cache" / "crashinit").absolute()
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as problem:
+        raise HostError(
+            f"the cache directory '{path}' cannot be made ({problem.strerror}); set CRASHINIT_CACHE to another one"
+        ) from problem
+    return path
+
+
+def digest(*parts: bytes | str) -> str:
+    """A short key over `parts`, which are told apart by their lengths."""
+    total = hashlib.sha256()
+    for part in parts:
+        data = part.encode() if isinstance(part, str) else part
+        total.update(f"{len(data)}:".encode())
+        total.update(data)
+    return total.hexdigest()[:16]
+
+
+@contextmanager
+def disk_errors(where: Path) -> Iterator[None]:
+    """Turn a full disk, a missing right or a read-only disk below `where` into one sentence for people."""
+    try:
+        yield
+    except OSError as problem:
+        if problem.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise HostError(
+                f"the disk of '{where}' is full; make room there, or set CRASHINIT_CACHE to a directory elsewhere"
+            ) from problem
+        if problem.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+            raise HostError(
+                f"'{problem.filename or where}' cannot be written ({problem.strerror}); "
+                "set CRASHINIT_CACHE to a directory that can"
+            ) from problem
+        raise
+
+
+def require_space(where: Path, size: int) -> None:
+    """Raise HostError when the file system of `where` has fewer than `size` bytes free."""
+    free = shutil.disk_usage(where).free
+    if free < size:
+        raise HostError(
+            f"'{where}' has {free // MIB} MB free and {size // MIB} MB are needed; "
+            "make room there, or set CRASHINIT_CACHE to a directory elsewhere"
+        )
+
+
+class Shelf:
+    """One kind of cache entries: the directory `kind` of the cache, of which the newest `keep` are kept."""
+
+    def __init__(self, kind: str, keep: int) -> None:
+        self.path = cache_dir() / kind
+        self.keep = keep
+
+    def get(self, key: str, build: Callable[[Path], None]) -> Path:
+        """The entry `key`; if there is none, `build` fills an empty directory with it.
+
+        Another process that wants the same entry waits until this one is done. Raises HostError on a full disk.
+        """
+        with disk_errors(self.path):
+            self.path.mkdir(parents=True, exist_ok=True)
+            entry, rubble = self.path / key, self.path / f"{key}.tmp"
+            with self._lock(key):
+                if not entry.is_dir():
+                    if rubble.exists():
+                        shutil.rmtree(rubble)
+                    rubble.mkdir()
+                    try:
+                        build(rubble)
+                        rubble.rename(entry)
+                    finally:
+                        shutil.rmtree(rubble, ignore_errors=True)
+                os.utime(entry)
+            self._prune(key)
+            return entry
+
+    def _lock(self, key: str) -> FileLock:
+        return FileLock(self.path / f"{key}.lock", thread_local=False)
+
+    def _prune(self, wanted: str) -> None:
+        """Remove dead builders' leftovers and all but the most recently used entries, none that is locked."""
+        entries = [path for path in self.path.iterdir() if path.is_dir()]
+        whole = sorted((p for p in entries if p.suffix != ".tmp"), key=_used, reverse=True)
+        for path in [p for p in entries if p.suffix == ".tmp"] + whole[self.keep :]:
+            key = path.name.removesuffix(".tmp")
+            if key == wanted:
+                continue
+            lock = self._lock(key)
+            try:
+                with lock.acquire(blocking=False):
+                    shutil.rmtree(path, ignore_errors=True)
+            except Timeout:
+                continue  # someone is at work on it
+
+
+def _used(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:  # another process has just pruned it
+        return 0.0

@@ -1,0 +1,87 @@
+"""The host's end of the guest agent's line; guest/agent.py describes the protocol."""
+
+import json
+import select
+import socket
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from crashinit.errors import GuestError, MachineError
+
+
+class Channel:
+    """Calls over a connected socket, one at a time.
+
+    `why` says what became of the machine: it is asked when the line is dead or silent, for the error's text.
+    """
+
+    def __init__(self, line: socket.socket, why: Callable[[], str]) -> None:
+        self._line = line
+        self._why = why
+        self._last = 0
+        self._got = bytearray()
+        line.setblocking(False)
+
+    def call(self, name: str, arguments: Mapping[str, Any], timeout: float) -> Any:
+        """The answer to one call.
+
+        Raises MachineError when the line is dead or silent for `timeout` seconds, GuestError when the call failed.
+        An answer that comes too late is dropped when the next one is read: it bears another id.
+        """
+        deadline = time.monotonic() + timeout
+        self._last += 1
+        # The empty line first ends whatever a cut machine's agent had left half-read.
+        request = b"\n" + json.dumps({"id": self._last, "call": name, "arguments": dict(arguments)}).encode() + b"\n"
+        self._send(request, name, deadline, timeout)
+        while True:
+            line = self._line_of_answer(name, deadline, timeout)
+            try:
+                answer = json.loads(line)
+            except ValueError:
+                continue  # torn by a power cut
+            if isinstance(answer, dict) and answer.get("id") == self._last:
+                break
+        if "error" in answer:
+            error = answer["error"]
+            raise GuestError(f"the agent's call '{name}' failed in the machine: {error['type']}: {error['message']}")
+        return answer["result"]
+
+    def close(self) -> None:
+        self._line.close()
+
+    def _send(self, request: bytes, name: str, deadline: float, timeout: float) -> None:
+        rest = memoryview(request)
+        while rest:
+            self._wait(select.POLLOUT, name, deadline, timeout)
+            try:
+                rest = rest[self._line.send(rest) :]
+            except BlockingIOError:
+                continue
+            except OSError as problem:
+                raise MachineError(f"the machine is gone: {self._why()}") from problem
+
+    def _line_of_answer(self, name: str, deadline: float, timeout: float) -> bytes:
+        while (end := self._got.find(b"\n")) < 0:
+            self._wait(select.POLLIN, name, deadline, timeout)
+            try:
+                data = self._line.recv(1 << 20)
+            except BlockingIOError:
+                continue
+            except OSError as problem:
+                raise MachineError(f"the machine is gone: {self._why()}") from problem
+            if not data:
+                raise MachineError(f"the machine is gone: {self._why()}")
+            self._got += data
+        line = bytes(self._got[:end])
+        del self._got[: end + 1]
+        return line
+
+    def _wait(self, event: int, name: str, deadline: float, timeout: float) -> None:
+        """Return when the line is ready for `event` (poll(2); select(2) would end at descriptor 1024)."""
+        poll = select.poll()
+        poll.register(self._line, event)
+        while (left := deadline - time.monotonic()) > 0:
+            if poll.poll(left * 1000):
+                return
+        raise MachineError(f"the machine did not answer '{name}' within {timeout:g} s: {self._why()}")

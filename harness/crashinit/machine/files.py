@@ -1,0 +1,89 @@
+"""Open files without a name: what machines and templates are made of.
+
+A file that has no name cannot be left behind: the kernel frees it when its last user is gone, SIGKILL included.
+"""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Self
+
+from crashinit.machine.cache import cache_dir, disk_errors
+
+PAGE = 4096  # bytes
+ZEROS = bytes(PAGE)
+
+
+class File:
+    """An open file, shared by all who hold this object and closed when the last of them lets go of it."""
+
+    def __init__(self, fd: int) -> None:
+        self.fd = fd
+
+    def __del__(self) -> None:
+        os.close(self.fd)
+
+    @classmethod
+    def open(cls, path: Path) -> Self:
+        """A file of the cache, to be read; it stays usable when the cache is pruned."""
+        return cls(os.open(path, os.O_RDONLY | os.O_CLOEXEC))
+
+    @classmethod
+    def in_memory(cls, name: str) -> Self:
+        """A new file in memory; see memfd_create(2)."""
+        return cls(os.memfd_create(f"crashinit-{name}"))
+
+    @classmethod
+    def on_disk(cls) -> Self:
+        """A new file on the cache's disk; see O_TMPFILE in open(2)."""
+        where = cache_dir()
+        with disk_errors(where):
+            return cls(os.open(where, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o600))
+
+    @property
+    def path(self) -> str:
+        """A path by which this process, or a child that inherits the descriptor, opens the file anew."""
+        return f"/proc/self/fd/{self.fd}"
+
+    def reopened(self) -> "File":
+        """The same file with a position of its own, to be read."""
+        return File(os.open(self.path, os.O_RDONLY | os.O_CLOEXEC))
+
+    def used(self) -> int:
+        """Bytes of memory or disk that the file takes; holes take none."""
+        return os.fstat(self.fd).st_blocks * 512
+
+    def text(self) -> str:
+        return os.pread(self.fd, os.fstat(self.fd).st_size, 0).decode(errors="replace")
+
+    def sparsed_to(self, target: Self) -> Self:
+        """`target`, filled with this file's content; pages of zeros become holes."""
+        with disk_errors(cache_dir()):
+            os.ftruncate(target.fd, os.fstat(self.fd).st_size)
+            for start, end in self._extents():
+                for offset in range(start, end, PAGE):
+                    if (page := os.pread(self.fd, PAGE, offset)) != ZEROS:
+                        os.pwrite(target.fd, page, offset)
+        return target
+
+    def copied_to(self, target: Self) -> Self:
+        """`target`, filled with this file's content; holes stay holes (SEEK_DATA in lseek(2))."""
+        with disk_errors(cache_dir()):
+            os.ftruncate(target.fd, os.fstat(self.fd).st_size)
+            for offset, end in self._extents():
+                os.lseek(target.fd, offset, os.SEEK_SET)
+                while offset < end:
+                    offset += os.sendfile(target.fd, self.fd, offset, end - offset)
+        return target
+
+    def _extents(self) -> Iterator[tuple[int, int]]:
+        """Where there is data: (start, end), end excluded."""
+        size = os.fstat(self.fd).st_size
+        end = 0
+        while end < size:
+            try:
+                start = os.lseek(self.fd, end, os.SEEK_DATA)
+            except OSError:  # ENXIO: no data from here to the end
+                return
+            end = os.lseek(self.fd, start, os.SEEK_HOLE)
+            yield start, end

@@ -1,0 +1,102 @@
+"""What a machine, a template and a provider are: the seam where providers plug in."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+
+@dataclass(frozen=True)
+class Completed:
+    """A command that ran in a machine."""
+
+    argv: tuple[str, ...]
+    exit: int  # exit status; negative: ended by that signal
+    stdout: str
+    stderr: str
+    seconds: float
+    timed_out: bool
+
+    def check(self) -> "Completed":
+        """Return self, or raise GuestError that carries the command, its exit status and what it printed."""
+        from crashinit.errors import GuestError
+
+        if self.exit != 0 or self.timed_out:
+            said = (self.stderr or self.stdout).strip()
+            how = "did not end in time" if self.timed_out else f"ended with {self.exit}"
+            raise GuestError(f"'{' '.join(self.argv)}' {how} in the machine: {said}")
+        return self
+
+
+class Machine(Protocol):
+    """One disposable VM. A context manager: leaving it closes it."""
+
+    def call(self, name: str, /, *, timeout: float = 60.0, **arguments: Any) -> Any:
+        """Ask the guest agent for one call; see guest/agent.py for the calls.
+
+        Raises MachineError when the machine is gone or does not answer within `timeout` seconds,
+        GuestError when the agent reports that the call failed.
+        """
+
+    def run(
+        self,
+        *argv: str,
+        input: bytes = b"",
+        timeout: float = 60.0,
+        env: Mapping[str, str] | None = None,
+    ) -> Completed:
+        """Run a command as root."""
+
+    def put(self, data: bytes | Path, target: str, mode: int = 0o644) -> None: ...
+
+    def get(self, path: str) -> bytes: ...
+
+    def console(self) -> str:
+        """Everything that the machine printed on its serial console so far."""
+
+    def power_cut(self) -> None:
+        """Cut the power and boot again: what was not on the disk is lost."""
+
+    def reboot(self) -> None:
+        """Restart in an orderly way: what was written is on the disk."""
+
+    def fork(self) -> "Template":
+        """Freeze this machine as it is now into a new template, and let it go on."""
+
+    def close(self) -> None:
+        """End the machine and remove all that it used; closing twice does nothing."""
+
+    def __enter__(self) -> "Machine": ...
+
+    def __exit__(self, *exc: object) -> None: ...
+
+
+class Template(Protocol):
+    """A booted machine, frozen. A context manager: leaving it frees what it holds."""
+
+    def clone(self, *, forkable: bool = False) -> Machine:
+        """Start a machine from here; `forkable` if fork() will be called on it (it costs a copy of the RAM)."""
+
+    def derive(self, prepare: Callable[[Machine], None]) -> "Template":
+        """A new template: a clone of this one, prepared by the function."""
+
+    def close(self) -> None: ...
+
+    def __enter__(self) -> "Template": ...
+
+    def __exit__(self, *exc: object) -> None: ...
+
+
+class Provider(Protocol):
+    """A way to get machines on this host."""
+
+    name: str
+
+    @property
+    def accel(self) -> str:
+        """What machines run under: "kvm" or "tcg"."""
+
+    def template(self, packages: tuple[str, ...] = ()) -> Template:
+        """The base template, with the guest code and these Debian packages beyond the standard ones."""
+
+    def close(self) -> None: ...

@@ -1,0 +1,137 @@
+"""Providers: the ways to get machines on this host."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from crashinit.errors import UsageError
+from crashinit.machine import payload, qemu
+from crashinit.machine.accel import Accel, accelerator, remembered
+from crashinit.machine.cache import MIB, Shelf, digest, require_space
+from crashinit.machine.files import File
+from crashinit.machine.image import Image, image
+from crashinit.machine.protocol import Provider
+from crashinit.machine.qemu import Hardware, Kernel, Layer
+from crashinit.machine.template import Disk, Frozen, QemuMachine, QemuTemplate
+
+MEMORY = 384 * MIB  # of a machine; the copy of a fork is what the guest has touched of it
+KEEP = 6  # templates
+SPACE_TO_FREEZE = 768 * MIB  # memory file and disk layer of one template
+
+
+def get_provider(name: str, **options: Any) -> Provider:
+    """The provider `name`; `options` are its own. Raises UsageError, HostError."""
+    if name not in PROVIDERS:
+        raise UsageError(f"there is no provider '{name}': choose one of {', '.join(map(repr, sorted(PROVIDERS)))}")
+    return PROVIDERS[name](**options)
+
+
+class QemuProvider:
+    """Machines under QEMU, from an image that is built here; the default."""
+
+    name = "qemu"
+
+    def __init__(self, *, memory: int = MEMORY, note: Callable[[str], None] = lambda text: None) -> None:
+        """`memory`: bytes a machine; `note` is told what takes long, in sentences."""
+        self._memory = memory
+        self._note = note
+        qemu.version()  # fail now, and with one sentence, where QEMU is missing
+
+    @property
+    def accel(self) -> str:
+        return self.acceleration().name
+
+    def acceleration(self) -> Accel:
+        """The accelerator and the reason for it; probed if need be, for which an image is built if need be."""
+        return remembered() or accelerator(image(note=self._note), note=self._note)
+
+    def template(self, packages: tuple[str, ...] = ()) -> QemuTemplate:
+        """See machine/protocol.py. The first call builds image and template; later processes find them."""
+        base = image(packages, note=self._note)
+        hardware = Hardware(accelerator(base, note=self._note).name, self._memory)
+        key = digest(
+            base.key, payload.payload(), qemu.version(), *hardware.arguments(), qemu.CMDLINE, *map(_source, SOURCES)
+        )
+
+        def build(where: Path) -> None:
+            self._note("booting the template, some ten seconds (once)")
+            require_space(where, SPACE_TO_FREEZE)
+            (where / "initrd.gz").write_bytes(payload.appended(base.initrd.read_bytes()))
+            freeze(hardware, base, where)
+
+        where = Shelf("templates", KEEP).get(key, build)
+        disk = Disk(
+            (Layer(File.open(base.root), "raw"), Layer(File.open(where / "disk.qcow2"), "qcow2")),
+            File.open(base.overlay),
+        )
+        kernel = Kernel(File.open(base.kernel), File.open(where / "initrd.gz"))
+        return QemuTemplate(Frozen(hardware, kernel, disk, File.open(where / "ram"), File.open(where / "state")))
+
+    def boot(self, packages: tuple[str, ...] = ()) -> QemuMachine:
+        """A machine booted from cold, without a template: the slow path, to check and to measure against."""
+        base = image(packages, note=self._note)
+        hardware = Hardware(accelerator(base, note=self._note).name, self._memory)
+        initrd = File.in_memory("initrd")
+        os.write(initrd.fd, payload.appended(base.initrd.read_bytes()))
+        return _boot(hardware, base, initrd)
+
+    def close(self) -> None:
+        """Nothing to do: machines and templates hold all there is."""
+
+
+def freeze(hardware: Hardware, base: Image, where: Path) -> None:
+    """Boot `base` with the initramfs in `where`, let it read what trials will need, and write it out frozen there."""
+    with _boot(hardware, base, File.open(where / "initrd.gz")) as machine:
+        machine.run("sh", "-c", WARM_UP, timeout=120.0)
+        machine.run("sync").check()
+        with machine.fork() as template:
+            frozen = template.frozen
+            frozen.ram.sparsed_to(_new(where / "ram"))
+            frozen.state.copied_to(_new(where / "state"))
+            frozen.disk.layers[-1].file.copied_to(_new(where / "disk.qcow2"))
+
+
+def _new(path: Path) -> File:
+    return File(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+
+
+def _boot(hardware: Hardware, base: Image, initrd: File) -> QemuMachine:
+    disk = Disk((Layer(File.open(base.root), "raw"),), File.open(base.overlay))
+    return QemuMachine(hardware, Kernel(File.open(base.kernel), initrd), disk, File.in_memory("ram"))
+
+
+def _source(name: str) -> bytes:
+    return (Path(__file__).parent / name).read_bytes()
+
+
+SOURCES = ("provider.py", "qemu.py")  # how a template is made: part of its key
+
+# Under emulation, reading a program from the disk costs more than running it: have them all in the page cache, and
+# their directory entries in the kernel's other caches, before the machine is frozen. -V and the like change nothing.
+WARM_UP = """
+exec >/dev/null 2>&1
+for p in blkid blockdev cat cp dd debugfs dmesg dmsetup dumpe2fs e2fsck env fsck.ext4 grep losetup ls mkdir mke2fs \
+    mkfs.ext4 mkfs.xfs mknod modprobe mount mountpoint mv pdata_tools ps python3 rm sh sleep stat sync thin_check \
+    thin_dump thin_ls touch truncate tune2fs udevadm umount xfs_db xfs_repair; do
+    f=$(command -v $p) && cat $f $(ldd $f | sed -n 's/.* => \\(.*\\) (.*/\\1/p')
+done
+for c in "blkid -V" "dmsetup version" "e2fsck -V" "losetup -V" "mkfs.ext4 -V" "mkfs.xfs -V" "mount -V" "thin_check -V" \
+    "thin_dump -V" "tune2fs" "udevadm --version" "umount -V" "xfs_repair -V" "dmsetup ls" "losetup -a" "ps"; do
+    $c
+done
+python3 -c 'import argparse, collections, contextlib, ctypes, ctypes.util, dataclasses, datetime, enum, errno, fcntl, \
+functools, hashlib, io, itertools, json, logging, os, pathlib, pyudev, queue, random, re, select, shlex, shutil, \
+signal, socket, stat, string, struct, subprocess, sys, tempfile, textwrap, threading, time, traceback, typing, uuid'
+truncate -s 64M /var/tmp/warm && mkfs.ext4 -q -F /var/tmp/warm && e2fsck -fn /var/tmp/warm && blkid -p /var/tmp/warm
+rm -f /var/tmp/warm
+# Memory that is free now still holds what was there: zeros, which the template leaves out, make each fork cheaper.
+free=$(sed -n 's/^MemFree: *\\([0-9]*\\) kB/\\1/p' /proc/meminfo)
+head -c $((free - 16384))K /dev/zero > /dev/shm/zero
+rm /dev/shm/zero
+"""
+
+PROVIDERS: dict[str, Callable[..., Provider]] = {
+    # A further provider is a class beside QemuProvider and a line here.
+    "qemu": QemuProvider,
+}

@@ -1,0 +1,253 @@
+"""One QEMU process: its arguments, its monitor (QMP), its memory and its disk.
+
+All that QEMU uses is handed to it as open descriptors (memory, state, disk layers, console, both sockets), and
+none of them needs a name. When the process ends, so do they: nothing to sweep, nothing left in tmpfs.
+"""
+
+import contextlib
+import json
+import os
+import re
+import socket
+import subprocess
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from qemu.qmp import QMPError
+from qemu.qmp.legacy import QEMUMonitorProtocol, QMPMessage
+
+from crashinit.errors import HostError, MachineError
+from crashinit.machine import owned
+from crashinit.machine.cache import MIB
+from crashinit.machine.files import File
+
+PROGRAM = "qemu-system-x86_64"
+AGENT_PORT = "crashinit.agent.0"
+QMP_TIMEOUT = 60.0  # seconds; a healthy monitor answers in milliseconds, a starved host in seconds
+CONSOLE_TAIL = 6  # lines of the console that an error shows
+# q35 boots reliably under TCG and has the PCIe ports that disks are plugged into; what a machine never uses is off.
+BOARD = "q35,memory-backend=ram,usb=off,sata=off,smbus=off,vmport=off,graphics=off"
+CMDLINE = "console=ttyS0 quiet panic=0 random.trust_cpu=on net.ifnames=0 tsc=unstable"
+HOTPLUG_PORTS = ("port1", "port2")
+NOT_INSTALLED = f"'{PROGRAM}' is not installed: run 'apt-get install --no-install-recommends qemu-system-x86'"
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """What a template and all its clones have in common, besides memory and disk."""
+
+    accel: str  # "kvm" or "tcg"
+    memory: int  # bytes
+
+    def arguments(self) -> list[str]:
+        """The part of the command line that a saved state depends on."""
+        arguments = [
+            "-M", BOARD, "-accel", self.accel, "-cpu", "max", "-smp", "1", "-m", f"{self.memory // MIB}M",
+            "-nodefaults", "-no-user-config", "-display", "none", "-rtc", "base=utc,clock=host",
+            "-device", "isa-serial,chardev=console",
+            "-device", "virtio-blk-pci,drive=root,serial=root",
+            "-device", "virtio-serial-pci,max_ports=2",
+            "-device", f"virtserialport,chardev=agent,name={AGENT_PORT}",
+        ]  # fmt: skip
+        for number, port in enumerate(HOTPLUG_PORTS, start=1):
+            arguments += ["-device", f"pcie-root-port,id={port},chassis={number}"]
+        return arguments
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """What a machine boots. Clones need it as well: they boot it again after a power cut."""
+
+    image: File
+    initrd: File
+    cmdline: str = CMDLINE
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One layer of the root disk, "raw" or "qcow2"."""
+
+    file: File
+    format: str
+
+
+class Qemu:
+    """A QEMU process that boots, or goes on from a saved state."""
+
+    def __init__(
+        self,
+        hardware: Hardware,
+        kernel: Kernel,
+        layers: Sequence[Layer],
+        ram: File,
+        *,
+        private: bool = False,
+        state: File | None = None,
+    ) -> None:
+        """Start QEMU on the disk `layers`, lowest first, of which the last one is written, and the memory file `ram`.
+
+        `private`: the machine's writes to its memory stay its own and never reach `ram`. With `state`, a file that
+        `save` wrote, the machine goes on where that one was; without, it boots. Raises HostError, MachineError.
+        """
+        self._console = File.on_disk()
+        state = state and state.reopened()  # every clone reads from the start
+        monitor, monitor_far = socket.socketpair()
+        self.agent, agent_far = socket.socketpair()
+        arguments = [
+            PROGRAM, *hardware.arguments(),
+            "-kernel", kernel.image.path, "-initrd", kernel.initrd.path, "-append", kernel.cmdline,
+            "-object", f"memory-backend-file,id=ram,size={hardware.memory},mem-path={ram.path},"
+            f"share={'off' if private else 'on'}",
+            "-chardev", f"socket,id=monitor,fd={monitor_far.fileno()}", "-mon", "chardev=monitor,mode=control",
+            "-chardev", f"socket,id=agent,fd={agent_far.fileno()}",
+            "-chardev", f"file,id=console,path={self._console.path},append=on",
+        ]  # fmt: skip
+        for node in _disk(layers):
+            arguments += ["-blockdev", json.dumps(node)]
+        files = [self._console, kernel.image, kernel.initrd, ram, *(layer.file for layer in layers)]
+        if state is not None:
+            arguments += ["-incoming", "defer"]
+            files.append(state)
+        fds = [monitor_far.fileno(), agent_far.fileno(), *(file.fd for file in files)]
+        try:
+            self._process = owned.spawn(arguments, fds=fds, stdout=self._console.fd, stderr=self._console.fd)
+        except FileNotFoundError as problem:
+            raise HostError(NOT_INSTALLED) from problem
+        finally:
+            monitor_far.close()
+            agent_far.close()
+        self._qmp = QEMUMonitorProtocol(monitor)
+        self._qmp.settimeout(QMP_TIMEOUT)
+        try:
+            self._connect()
+            if state is not None:
+                self._ignore_shared()
+                self.command("migrate-incoming", uri=f"fd:{state.fd}")
+                self._await_migration()
+                self.command("cont")
+        except BaseException:
+            self.kill()
+            raise
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def running(self) -> bool:
+        return self._process.poll() is None
+
+    def command(self, name: str, **arguments: object) -> Any:
+        """One QMP command's answer; MachineError when QEMU refuses it or is gone."""
+        try:
+            return self._qmp.cmd(name, **arguments)
+        except (QMPError, TimeoutError, OSError) as problem:
+            raise MachineError(f"QEMU's monitor failed at '{name}' ({problem}): {self.why()}") from problem
+
+    def reset(self) -> None:
+        """Pull the plug and put it in again: memory is lost, what was written to the disk is not."""
+        self._qmp.clear_events()
+        self.command("stop")
+        self.command("system_reset")
+        # The command only requests it: until it has happened, the old agent must not see a new request.
+        while self._event()["event"] != "RESET":
+            pass
+        self.command("cont")
+
+    def save(self) -> File:
+        """A stopped machine's state, without its memory. The disk's top layer is complete until `cont`."""
+        state = File.in_memory("state")
+        self._ignore_shared()
+        # The descriptor is this process's: QEMU's child opens it by our /proc entry, and no file gets a name.
+        self.command("migrate", uri=f"exec:cat > /proc/{os.getpid()}/fd/{state.fd}")
+        self._await_migration()
+        return state
+
+    def console(self) -> str:
+        """What the machine, and QEMU itself, have printed so far."""
+        return self._console.text().replace("\r", "")
+
+    def why(self) -> str:
+        """What is known of a machine that does not do as it should, in half a sentence."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            # A process that is being killed is not a zombie yet when its sockets are already closed.
+            self._process.wait(0.2)
+        code = self._process.returncode
+        if code is None:
+            how = "QEMU is running"
+        else:
+            how = f"QEMU was ended by signal {-code}" if code < 0 else f"QEMU ended with {code}"
+        tail = " / ".join([line.strip() for line in self.console().splitlines() if line.strip()][-CONSOLE_TAIL:])
+        return f"{how}; its console ends with: {tail or '(nothing)'}"
+
+    def kill(self) -> None:
+        """End the process now. Doing it twice does nothing."""
+        self._process.kill()
+        self._process.wait()
+        with contextlib.suppress(QMPError, OSError, TimeoutError):
+            self._qmp.close()
+        self.agent.close()
+
+    def _connect(self) -> None:
+        try:
+            self._qmp.connect()
+        except (QMPError, TimeoutError, OSError) as problem:
+            raise MachineError(f"QEMU did not start: {self.why()}") from problem
+
+    def _event(self) -> QMPMessage:
+        try:
+            event = self._qmp.pull_event(QMP_TIMEOUT)
+        except (QMPError, TimeoutError, OSError) as problem:
+            raise MachineError(f"QEMU's monitor fell silent: {self.why()}") from problem
+        assert event is not None  # it waits
+        return event
+
+    def _ignore_shared(self) -> None:
+        """Leave the memory out of the saved state: it is in a file already."""
+        capability = {"capability": "x-ignore-shared", "state": True}
+        self.command("migrate-set-capabilities", capabilities=[capability])
+
+    def _await_migration(self) -> None:
+        # Polled: the end is milliseconds away, and the monitor's event would have to be sorted out of others.
+        deadline = time.monotonic() + QMP_TIMEOUT
+        while (status := self.command("query-migrate").get("status")) != "completed":
+            if status == "failed" or time.monotonic() > deadline:
+                raise MachineError(f"the machine's state could not be moved (status '{status}'): {self.why()}")
+            time.sleep(0.001)
+
+
+def _disk(layers: Sequence[Layer]) -> list[dict[str, object]]:
+    """The block nodes of the root disk, each over the one before; the top one is named 'root'."""
+    nodes: list[dict[str, object]] = []
+    for number, layer in enumerate(layers):
+        top = number == len(layers) - 1
+        file = f"file{number}"
+        # no-flush: a power cut is the guest's, not the host's; what the guest has written stays in the host's cache.
+        cache_options = {"no-flush": True}
+        nodes.append(
+            {
+                "driver": "file", "node-name": file, "filename": layer.file.path, "read-only": not top,
+                "locking": "off", "cache": cache_options,
+            }
+        )  # fmt: skip
+        node: dict[str, object] = {
+            "driver": layer.format, "node-name": "root" if top else f"layer{number}", "file": file,
+            "read-only": not top, "cache": cache_options,
+        }  # fmt: skip
+        if layer.format == "qcow2":
+            node["backing"] = f"layer{number - 1}"
+        nodes.append(node)
+    return nodes
+
+
+@cache
+def version() -> str:
+    """The installed QEMU's version line; HostError when it is not installed."""
+    try:
+        out = subprocess.run([PROGRAM, "--version"], capture_output=True, text=True, check=True).stdout
+    except (FileNotFoundError, subprocess.CalledProcessError) as problem:
+        raise HostError(NOT_INSTALLED) from problem
+    found = re.search(r"version (.*)", out)
+    return found[1].strip() if found else out.splitlines()[0]

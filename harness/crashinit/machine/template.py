@@ -1,0 +1,204 @@
+"""Templates and the machines cloned from them.
+
+A frozen machine is four things: a memory file, the saved state of CPU and devices, the layers of its disk, and
+the shape of the QEMU that runs it. A clone maps the memory privately (copy on write by the host's kernel) and
+writes to a new layer of its own. A fork copies the memory of a stopped machine; the machine then goes on.
+"""
+
+import base64
+import os
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from crashinit.errors import MachineError
+from crashinit.machine.channel import Channel
+from crashinit.machine.files import File
+from crashinit.machine.protocol import Completed
+from crashinit.machine.qemu import Hardware, Kernel, Layer, Qemu
+
+BOOT_TIMEOUT = 180.0  # seconds from power-on to the agent's answer; some 6 of them are needed on an idle host
+GRACE = 30.0  # seconds beyond a command's own timeout in which the agent must answer
+
+
+@dataclass(frozen=True)
+class Disk:
+    """A root disk as a machine finds it: layers, lowest first, and an empty one to be copied for what it writes."""
+
+    layers: tuple[Layer, ...]
+    empty: File
+
+    def overlay(self) -> File:
+        return self.empty.copied_to(File.on_disk())
+
+
+@dataclass(frozen=True)
+class Frozen:
+    """What all clones of one template share."""
+
+    hardware: Hardware
+    kernel: Kernel
+    disk: Disk
+    ram: File
+    state: File
+
+
+class QemuMachine:
+    """A machine under QEMU; see machine/protocol.py for what each method promises."""
+
+    def __init__(
+        self,
+        hardware: Hardware,
+        kernel: Kernel,
+        disk: Disk,
+        ram: File,
+        *,
+        private: bool = False,
+        state: File | None = None,
+    ) -> None:
+        """Start it and wait for its agent; see Qemu for `private` and `state`. Raises HostError, MachineError."""
+        self._hardware = hardware
+        self._kernel = kernel
+        self._disk = disk
+        self._overlay = disk.overlay()
+        self._ram = None if private else ram
+        layers = (*disk.layers, Layer(self._overlay, "qcow2"))
+        self._qemu = Qemu(hardware, kernel, layers, ram, private=private, state=state)
+        self._channel = Channel(self._qemu.agent, self._qemu.why)
+        self._closed = False
+        try:
+            self._hello()
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def pid(self) -> int:
+        """The process id of this machine's QEMU."""
+        return self._qemu.pid
+
+    def call(self, name: str, /, *, timeout: float = 60.0, **arguments: Any) -> Any:
+        return self._call(name, arguments, timeout)
+
+    def run(
+        self,
+        *argv: str,
+        input: bytes = b"",
+        timeout: float = 60.0,
+        env: Mapping[str, str] | None = None,
+    ) -> Completed:
+        arguments = {
+            "argv": list(argv),
+            "input": base64.b64encode(input).decode(),
+            "timeout": timeout,
+            "env": dict(env or {}),
+        }
+        result = self._call("run", arguments, timeout + GRACE)
+        return Completed(
+            argv=argv,
+            exit=result["exit"],
+            stdout=result["stdout"],
+            stderr=result["stderr"],
+            seconds=result["seconds"],
+            timed_out=result["timed_out"],
+        )
+
+    def put(self, data: bytes | Path, target: str, mode: int = 0o644) -> None:
+        content = data.read_bytes() if isinstance(data, Path) else data
+        self._call("put", {"path": target, "data": base64.b64encode(content).decode(), "mode": mode}, 60.0 + GRACE)
+
+    def get(self, path: str) -> bytes:
+        return base64.b64decode(self._call("get", {"path": path}, 60.0 + GRACE)["data"])
+
+    def console(self) -> str:
+        self._require_open()
+        return self._qemu.console()
+
+    def power_cut(self) -> None:
+        self._require_open()
+        self._qemu.reset()
+        self._hello()
+
+    def reboot(self) -> None:
+        # What a shutdown does for the disk: write all, then make the root file system read-only (sysrq.rst). The
+        # remount is the kernel's own, so files held open do not keep it back.
+        orderly = "sync; echo u > /proc/sysrq-trigger; until grep -q ' / ext4 ro' /proc/mounts; do :; done"
+        self.run("sh", "-c", orderly).check()
+        self.power_cut()
+
+    def fork(self) -> "QemuTemplate":
+        self._require_open()
+        if self._ram is None:
+            raise MachineError("this machine cannot be forked: it was cloned without 'forkable'")
+        self._qemu.command("stop")
+        try:
+            state = self._qemu.save()
+            ram = self._ram.copied_to(File.in_memory("ram"))
+            overlay = self._overlay.copied_to(File.on_disk())
+        finally:
+            self._qemu.command("cont")
+        disk = Disk((*self._disk.layers, Layer(overlay, "qcow2")), self._disk.empty)
+        return QemuTemplate(Frozen(self._hardware, self._kernel, disk, ram, state))
+
+    def close(self) -> None:
+        if not self._closed:
+            self._closed = True
+            self._qemu.kill()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def _hello(self) -> None:
+        """Wait for the agent; give it the time and randomness, which a frozen machine cannot have of its own."""
+        entropy = base64.b64encode(os.urandom(64)).decode()
+        self._call("hello", {"clock": time.time(), "entropy": entropy}, BOOT_TIMEOUT)
+
+    def _call(self, name: str, arguments: Mapping[str, Any], timeout: float) -> Any:
+        self._require_open()
+        return self._channel.call(name, arguments, timeout)
+
+    def _require_open(self) -> None:
+        if self._closed:
+            raise MachineError("this machine is closed")
+
+
+class QemuTemplate:
+    """A frozen machine; see machine/protocol.py for what each method promises."""
+
+    def __init__(self, frozen: Frozen) -> None:
+        self._frozen: Frozen | None = frozen
+
+    @property
+    def frozen(self) -> Frozen:
+        if self._frozen is None:
+            raise MachineError("this template is closed")
+        return self._frozen
+
+    def clone(self, *, forkable: bool = False) -> QemuMachine:
+        frozen = self.frozen
+        ram = frozen.ram.copied_to(File.in_memory("ram")) if forkable else frozen.ram
+        return QemuMachine(frozen.hardware, frozen.kernel, frozen.disk, ram, private=not forkable, state=frozen.state)
+
+    def derive(self, prepare: Callable[[QemuMachine], None]) -> "QemuTemplate":
+        with self.clone(forkable=True) as machine:
+            prepare(machine)
+            machine.run("sync").check()
+            return machine.fork()
+
+    def memory(self) -> int:
+        """Bytes of memory (of disk, for a template of the cache) that the frozen memory takes."""
+        return self.frozen.ram.used()
+
+    def close(self) -> None:
+        self._frozen = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()

@@ -1,0 +1,121 @@
+"""DIR/report.html: one file that works offline, for people."""
+
+from collections import Counter
+from datetime import datetime
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from crashinit.events import OUTCOMES, Outcome, TrialResult
+from crashinit.report.results import (
+    MARKS,
+    WORST_FIRST,
+    RunRecord,
+    duration,
+    summary,
+    table,
+    total_seconds,
+    worst,
+    write_text,
+)
+
+REPORT = "report.html"
+
+_REASONS = 3
+
+
+def write(run: RunRecord, out: Path) -> None:
+    """Write report.html into the run's directory."""
+    write_text(out / REPORT, render(run))
+
+
+def render(run: RunRecord) -> str:
+    """The page."""
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    counts = Counter(result.outcome for result in run.results)
+    steps, columns, cells = table(run.results)
+    verdict, tone = _verdict(run, counts)
+    return environment.get_template("report.html.j2").render(
+        run=run,
+        counts=counts,
+        outcomes=OUTCOMES,
+        marks=MARKS,
+        verdict=verdict,
+        tone=tone,
+        started=datetime.fromisoformat(run.started).strftime("%-d %B %Y, %H:%M UTC") if run.started else "",
+        took="unknown" if run.seconds is None else duration(run.seconds),
+        unfinished=_unfinished(run),
+        column_groups=[
+            (phase, [victim for _, victim in group]) for phase, group in groupby(columns, key=lambda column: column[0])
+        ],
+        matrix=[
+            {"step": step, "cells": [_cell(*place, cells.get((step, *place))) for place in columns]} for step in steps
+        ],
+        clauses=_clauses(run),
+        trials=sorted(run.results, key=lambda result: WORST_FIRST.index(result.outcome)),
+        failed=_failed,
+        duration=duration,
+        total_seconds=total_seconds,
+    )
+
+
+def _verdict(run: RunRecord, counts: Counter[Outcome]) -> tuple[str, Outcome]:
+    if not run.results:
+        return "nothing ran", "not-fired"
+    if counts["converged"] == len(run.planned):
+        return "every trial converged", "converged"
+    said = ", ".join(f"{counts[outcome]} {outcome}" for outcome in WORST_FIRST[:-1] if counts[outcome])
+    tone: Outcome = worst(counts) if said else "not-fired"
+    return said or f"{len(run.not_run)} of {len(run.planned)} trials not done", tone
+
+
+def _unfinished(run: RunRecord) -> str:
+    if run.interrupted:
+        return f"The run was interrupted: {len(run.not_run)} of {len(run.planned)} planned trials were not done."
+    if run.seconds is None and run.started:
+        return f"The run did not end: {len(run.not_run)} of {len(run.planned)} planned trials have no result."
+    return ""
+
+
+def _cell(phase: str, victim: str, counts: Counter[Outcome] | None) -> dict[str, Any]:
+    counts = counts or Counter()
+    return {
+        "phase": phase,
+        "victim": victim,
+        "total": counts.total(),
+        "converged": counts["converged"],
+        "worst": worst(counts),
+        "text": ", ".join(f"{counts[outcome]} {outcome}" for outcome in OUTCOMES if counts[outcome]),
+    }
+
+
+def _clauses(run: RunRecord) -> list[dict[str, Any]]:
+    rows = []
+    for clause, counts in summary(run)["clauses"].items():
+        reasons = Counter(
+            result.clause_reasons[clause]
+            for result in run.results
+            if result.clauses.get(clause, "pass") != "pass" and result.clause_reasons.get(clause)
+        )
+        rows.append(
+            {
+                "id": clause,
+                "name": run.clause_names.get(clause, ""),
+                **counts,
+                "reasons": reasons.most_common(_REASONS),
+                "more": max(0, len(reasons) - _REASONS),
+            }
+        )
+    return rows
+
+
+def _failed(result: TrialResult) -> list[str]:
+    return [clause for clause, status in result.clauses.items() if status == "fail"]

@@ -1,0 +1,288 @@
+"""The lasting record of a run: run.json at its start, a line of results.jsonl as each trial ends, summary.json after.
+
+Every other report is made from these files, so a run that was killed, or that comes from another host, can be
+reported like any other.
+"""
+
+import json
+import os
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TextIO
+
+from crashinit.errors import UsageError
+from crashinit.events import OUTCOMES, Event, Outcome, RunFinished, RunStarted, TrialFinished, TrialResult
+
+RESULTS = "results.jsonl"
+RUN = "run.json"
+SUMMARY = "summary.json"
+
+STEPS = ("loopback", "pool-create", "base-create", "mkfs", "metadata-save")
+PHASES = ("before", "during", "after")
+VICTIMS = ("process", "tree")
+
+# Colour alone tells a colour-blind reader nothing.
+MARKS: dict[Outcome, str] = {"converged": "✓", "diverged": "✗", "not-fired": "○", "error": "!"}
+# The driver's divergence before the harness's own errors: it is what a run is made to find.
+WORST_FIRST: tuple[Outcome, ...] = ("diverged", "not-fired", "error", "converged")
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """One run as its directory tells it. Every trial occurs once: a later result replaces an earlier one."""
+
+    driver: str
+    provider: str
+    accel: str
+    started: str  # ISO 8601, UTC; "" when the directory has no run.json
+    planned: list[str]  # ids
+    left_out: list[str]
+    mask: list[str]  # differences that clause C13 allows, as sentences
+    clause_names: dict[str, str]  # "C01" -> "init-succeeds"
+    seconds: float | None  # None: the run was killed, or is still going on
+    interrupted: bool
+    results: list[TrialResult]
+
+    @property
+    def not_run(self) -> list[str]:
+        """The planned trials that have no result, in the plan's order."""
+        done = {result.id for result in self.results}
+        return [trial for trial in self.planned if trial not in done]
+
+
+class ResultsLog:
+    """A listener that writes each trial's result the moment it is known, so a SIGKILL loses only running trials.
+
+    With `resume` the results that `out` already holds stay; else an existing results.jsonl is replaced.
+    Raises UsageError when a run is resumed with another driver or provider.
+    """
+
+    def __init__(
+        self,
+        out: Path,
+        *,
+        mask: Sequence[str] = (),
+        clause_names: Mapping[str, str] | None = None,
+        resume: bool = False,
+    ) -> None:
+        self._out = out
+        self._mask = list(mask)
+        self._clause_names = dict(clause_names or {})
+        self._resume = resume
+        self._facts: dict[str, Any] = {}
+        self._file: TextIO | None = None
+
+    @property
+    def started(self) -> bool:
+        """Whether the directory holds this run, so that there is something to report."""
+        return bool(self._facts)
+
+    def __call__(self, event: Event) -> None:
+        match event:
+            case RunStarted():
+                self._start(event)
+            case TrialFinished(result) if self._file is not None:
+                self._file.write(json.dumps(result.as_json()) + "\n")
+            case RunFinished() if self._file is not None:
+                self._finish(event)
+            case _:
+                pass
+
+    def _start(self, event: RunStarted) -> None:
+        self._out.mkdir(parents=True, exist_ok=True)
+        earlier = _facts(self._out) if self._resume else {}
+        for key, now in (("driver", event.driver), ("provider", event.provider)):
+            if earlier.get(key, now) != now:
+                raise UsageError(
+                    f"'{self._out}' holds a run with {key} '{earlier[key]}', not '{now}': resume it with that {key}, "
+                    "or give another '--out'."
+                )
+        self._facts = {
+            "driver": event.driver,
+            "provider": event.provider,
+            "accel": event.accel,
+            "started": earlier.get("started") or datetime.now(UTC).isoformat(timespec="seconds"),
+            "planned": list(dict.fromkeys([*earlier.get("planned", []), *event.trials])),
+            "left_out": event.left_out,
+            "mask": self._mask,
+            "clause_names": self._clause_names,
+            "earlier_seconds": (earlier.get("earlier_seconds") or 0.0) + (earlier.get("seconds") or 0.0),
+            "seconds": None,
+            "interrupted": False,
+        }
+        path = self._out / RESULTS
+        if self._resume:
+            drop_torn_line(path)
+        write_text(self._out / RUN, _dump(self._facts))
+        self._file = path.open("a" if self._resume else "w", encoding="utf-8", buffering=1)
+
+    def _finish(self, event: RunFinished) -> None:
+        assert self._file is not None
+        self._file.close()
+        self._file = None
+        self._facts |= {"seconds": round(event.seconds, 3), "interrupted": event.interrupted}
+        write_text(self._out / RUN, _dump(self._facts))
+
+
+def read(out: Path) -> RunRecord:
+    """Read a run's directory. A torn last line, as a SIGKILL leaves it, is passed over.
+
+    Raises UsageError when there is no results.jsonl, or a line of it is not a trial's result.
+    """
+    path = out / RESULTS
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise UsageError(f"'{out}' holds no '{RESULTS}': name the directory that a run has written.") from error
+    results: dict[str, TrialResult] = {}
+    lines = text.split("\n")[:-1]  # what follows the last line feed is torn, or nothing
+    for number, line in enumerate(lines, 1):
+        result = _parse(line, f"{path}:{number}")
+        results.pop(result.id, None)
+        results[result.id] = result
+    facts = _facts(out)
+    first = next(iter(results.values()), None)
+    seconds = facts.get("seconds")
+    return RunRecord(
+        driver=facts.get("driver") or (first.driver if first else ""),
+        provider=facts.get("provider", ""),
+        accel=facts.get("accel", ""),
+        started=facts.get("started", ""),
+        planned=facts.get("planned") or list(results),
+        left_out=facts.get("left_out", []),
+        mask=facts.get("mask", []),
+        clause_names=facts.get("clause_names", {}),
+        seconds=None if seconds is None else seconds + (facts.get("earlier_seconds") or 0.0),
+        interrupted=bool(facts.get("interrupted", False)),
+        results=list(results.values()),
+    )
+
+
+def finished_ids(out: Path) -> frozenset[str]:
+    """The trials that a resumed run need not do again: all with a result, but for the harness's own errors."""
+    if not (out / RESULTS).exists():
+        return frozenset()
+    return frozenset(result.id for result in read(out).results if result.outcome != "error")
+
+
+def drop_torn_line(path: Path) -> None:
+    """Cut off what follows the last line feed, so that the next line begins a line of its own."""
+    if path.exists():
+        data = path.read_bytes()
+        os.truncate(path, data.rfind(b"\n") + 1)
+
+
+def summary(run: RunRecord) -> dict[str, Any]:
+    """The object that summary.json holds. `trials` counts those with a result, `planned` all of them.
+
+    `seconds` is null when the run was killed before it could say.
+    """
+    outcomes = Counter(result.outcome for result in run.results)
+    clauses: dict[str, dict[str, int]] = {}
+    for result in run.results:
+        for clause, status in result.clauses.items():
+            clauses.setdefault(clause, {"pass": 0, "fail": 0, "na": 0})[status.replace("/", "")] += 1
+    return {
+        "driver": run.driver,
+        "provider": run.provider,
+        "accel": run.accel,
+        "trials": len(run.results),
+        **{outcome.replace("-", "_"): outcomes[outcome] for outcome in OUTCOMES},
+        "seconds": run.seconds,
+        "clauses": dict(sorted(clauses.items())),
+        "planned": len(run.planned),
+        "interrupted": run.interrupted,
+        "started": run.started,
+        "left_out": run.left_out,
+        "mask": run.mask,
+    }
+
+
+def write_summary(run: RunRecord, out: Path) -> None:
+    """Write summary.json into the run's directory."""
+    write_text(out / SUMMARY, _dump(summary(run)))
+
+
+Cells = dict[tuple[str, str, str], Counter[Outcome]]
+
+
+def table(results: Sequence[TrialResult]) -> tuple[list[str], list[tuple[str, str]], Cells]:
+    """Outcomes counted by step, phase and victim: (rows, columns, {(step, phase, victim): counts}).
+
+    The five steps are always there, so that a step without any trial shows as a gap.
+    """
+    cells: Cells = {}
+    for result in results:
+        cells.setdefault((result.step, result.phase, result.victim), Counter())[result.outcome] += 1
+    steps = _known_first(STEPS, (step for step, _, _ in cells))
+    phases = _known_first(PHASES, (phase for _, phase, _ in cells))
+    victims = _known_first(VICTIMS, (victim for _, _, victim in cells))
+    seen = {victim for _, _, victim in cells} or set(VICTIMS)
+    return steps, [(phase, victim) for phase in phases for victim in victims if victim in seen], cells
+
+
+def worst(counts: Counter[Outcome]) -> Outcome:
+    """The outcome that a group of trials is coloured by."""
+    return next((outcome for outcome in WORST_FIRST if counts[outcome]), "converged")
+
+
+def total_seconds(result: TrialResult) -> float:
+    """How long the trial took: its own 'total' if the campaign gives one, else the sum of its parts."""
+    return result.seconds.get("total", sum(result.seconds.values()))
+
+
+def duration(seconds: float) -> str:
+    """A duration for people: '0.4 s', '52 s', '3 min 07 s', '2 h 05 min'."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file in one step: a reader sees the old one or the new one, never half of it."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _known_first(known: Sequence[str], found: Iterable[str]) -> list[str]:
+    return [*known, *sorted(set(found) - set(known))]
+
+
+def _dump(data: Mapping[str, Any]) -> str:
+    return json.dumps(data, indent=2) + "\n"
+
+
+def _facts(out: Path) -> dict[str, Any]:
+    path = out / RUN
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except ValueError as error:
+        raise UsageError(f"'{path}' is not valid JSON: {error}; without it, '{RESULTS}' alone is reported.") from error
+    return data if isinstance(data, dict) else {}
+
+
+def _parse(line: str, where: str) -> TrialResult:
+    names = {item.name for item in fields(TrialResult)}
+    try:
+        data = json.loads(line)
+        # A later version may write more keys than this one knows.
+        result = TrialResult(**{key: value for key, value in data.items() if key in names})
+    except (ValueError, TypeError, AttributeError) as error:
+        raise UsageError(f"{where}: not a trial's result: {error}") from error
+    if result.outcome not in OUTCOMES:
+        raise UsageError(f"{where}: the outcome is '{result.outcome}', but may only be one of {', '.join(OUTCOMES)}.")
+    return result

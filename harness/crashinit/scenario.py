@@ -1,0 +1,139 @@
+"""The scenario model: YAML in, validated objects out.
+
+A scenario says where a driver is to be struck, and how. It names no operation numbers: those come from the
+driver's own trace, in the plan.
+"""
+
+import difflib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from crashinit.errors import UsageError
+
+Step = Literal["loopback", "pool-create", "base-create", "mkfs", "metadata-save"]
+Phase = Literal["before", "during", "after"]
+Victim = Literal["process", "tree"]
+Given = Literal["fresh", "populated"]
+
+
+class Scenario(BaseModel):
+    """One scenario file."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+    title: str = Field(description="One sentence: what is done to the driver.")
+    name: str = Field(default="", description="Begins the trials' ids; by default folder and file name.")
+    given: Given = Field(
+        default="fresh",
+        description="The root before the faulted init: 'fresh' (empty), or 'populated' "
+        "(initialised earlier, a device with known data in it, then shut down).",
+    )
+    fault: Literal["kill"] = Field(default="kill", description="What is done at the boundary.")
+    step: Step | None = Field(default=None, description="The step to strike; or give 'at'.")
+    phases: tuple[Phase, ...] = Field(
+        default=("before", "during", "after"),
+        description="'before' the step's first operation, 'during' it (before each further operation), 'after' its last.",
+    )
+    at: tuple[str, ...] = Field(
+        default=(), description="Operations to strike before, by key as `crashinit trace` prints it, instead of a step."
+    )
+    victims: tuple[Victim, ...] = Field(
+        default=("process", "tree"),
+        description="'process': the driver alone, its children live on; 'tree': its whole cgroup at once.",
+    )
+    options: tuple[str, ...] = Field(default=(), description="Storage options beyond the adapter's own.")
+    deadline: float = Field(default=60.0, gt=0, le=3600, description="Seconds that one init may take.")
+    restarts: int = Field(default=3, ge=1, le=10, description="How many re-inits are tried before giving up.")
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Self:
+        if bool(self.at) == bool(self.step):
+            raise ValueError("give either 'step' or 'at'")
+        return self
+
+
+def find(paths: list[Path]) -> list[Scenario]:
+    """The scenarios in these files and below these directories, in a stable order.
+
+    Raises UsageError for a path that does not exist, holds no scenario, or a file that is not a valid scenario.
+    """
+    scenarios: list[Scenario] = []
+    for path in paths:
+        files = list(_files(path))
+        if not files:
+            raise UsageError(f"'{path}' holds no scenario: name a .yaml file, or a directory with such files in it.")
+        scenarios += [load(file) for file in files]
+    seen: set[str] = set()
+    for scenario in scenarios:
+        if scenario.name in seen:
+            raise UsageError(f"two scenarios are named '{scenario.name}': set 'name' in one of them.")
+        seen.add(scenario.name)
+    return scenarios
+
+
+def _files(path: Path) -> Iterator[Path]:
+    if path.is_dir():
+        yield from sorted(file for file in path.rglob("*.yaml") if file.is_file())
+    elif path.exists():
+        yield path
+    else:
+        raise UsageError(f"'{path}' does not exist.")
+
+
+def load(path: Path) -> Scenario:
+    """Read one scenario file; UsageError names the file, the line and what is allowed there."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path}: cannot be read: {error}") from error
+    try:
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        data = yaml.safe_load(text)
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise UsageError(f"{path}:{line}: not valid YAML: {error.problem}.") from error
+    if not isinstance(node, yaml.MappingNode) or not isinstance(data, dict):
+        raise UsageError(f"{path}:1: a scenario is a mapping of keys such as 'title' and 'step'.")
+    data.setdefault("name", f"{path.resolve().parent.name}/{path.stem}")
+    try:
+        return Scenario.model_validate(data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        line = _line(node, first["loc"])
+        raise UsageError(f"{path}:{line}: {_sentence(first['type'], first)}") from error
+
+
+def _line(node: yaml.MappingNode, location: tuple[int | str, ...]) -> int:
+    """The 1-based line of the key or item that a validation error is about."""
+    here: yaml.Node = node
+    line = node.start_mark.line + 1
+    for part in location:
+        if isinstance(here, yaml.MappingNode):
+            found = next(((key, value) for key, value in here.value if key.value == part), None)
+            if found is None:
+                break
+            line, here = found[0].start_mark.line + 1, found[1]
+        elif isinstance(here, yaml.SequenceNode) and isinstance(part, int):
+            here = here.value[part]
+            line = here.start_mark.line + 1
+    return line
+
+
+def _sentence(kind: str, error: Any) -> str:
+    names = [str(part) for part in error["loc"]]
+    where = ".".join(names)
+    if kind == "extra_forbidden":
+        close = difflib.get_close_matches(names[-1], Scenario.model_fields, n=1)
+        hint = f"did you mean '{close[0]}'?" if close else f"known keys are {', '.join(Scenario.model_fields)}."
+        return f"unknown key '{where}': {hint}"
+    if kind == "missing":
+        return f"the key '{where}' is missing."
+    if kind == "literal_error":
+        return f"'{names[0]}' is '{error['input']}', but may only be {error['ctx']['expected']}."
+    if kind == "value_error":
+        return f"{error['ctx']['error']}."
+    return f"'{where}': {error['msg']} (it is {error['input']!r})." if where else f"{error['msg']}."

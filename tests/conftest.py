@@ -1,0 +1,16 @@
+"""Fixtures for the tests that need a machine. They all share the image and the template in the cache."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from crashinit.machine.protocol import Provider
+from crashinit.machine.provider import get_provider
+
+
+@pytest.fixture(scope="session")
+def provider() -> Iterator[Provider]:
+    """The default provider."""
+    qemu = get_provider("qemu")
+    yield qemu
+    qemu.close()

@@ -1,0 +1,112 @@
+"""The clause on the users' data."""
+
+from typing import Any
+
+import pytest
+from crashinit.contract.judge import judge
+from crashinit.contract.observation import Evidence, PoolMetadata
+
+from tests.contract.builder import (
+    EXPECTATION,
+    Change,
+    change_part,
+    evidence,
+    failed,
+    observe,
+    reference,
+    replace,
+    spoil,
+    unlink,
+    write,
+)
+
+USED = observe(user_data=True)
+
+
+def change_layer(**changes: Any) -> Change:
+    """Change fields of the users' thin device."""
+    assert USED.pool is not None
+    base, layer = USED.pool.thin_devices
+    return change_part("pool", thin_devices=[base, layer.model_copy(update=changes)])
+
+
+def used() -> Evidence:
+    return evidence(user_data=True)
+
+
+def test_kept_data_pass_c12() -> None:
+    """The same digest and the same record before and after are kept data."""
+    assert judge(used(), reference(user_data=True), EXPECTATION)["C12"].status == "pass"
+
+
+def test_a_fresh_root_has_nothing_to_keep() -> None:
+    """Without a state before the fault the clause is n/a, not passed."""
+    assert judge(evidence(), reference(), EXPECTATION)["C12"].status == "n/a"
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ([change_layer(digest="d2")], "the data of device 'layer' has changed"),
+        ([unlink("metadata/layer")], "the record 'metadata/layer' of device 'layer' is gone"),
+        ([write("metadata/layer", size=1)], "the record 'metadata/layer' of device 'layer' has changed"),
+        ([write("metadata/base", device_id=2)], "the base has thin id 2, not 1"),
+        ([change_part("base", uuid="other")], "the base's UUID was"),
+    ],
+    ids=["bytes", "record lost", "record changed", "base replaced", "base made anew"],
+)
+def test_lost_data_fail_c12(changes: list[Change], said: str) -> None:
+    """Each byte, record and the base under them outlive the fault."""
+    assert said in failed(spoil(used(), *changes), against=reference(user_data=True))["C12"]
+
+
+def test_changed_bytes_fail_c12_alone() -> None:
+    """Nothing but the digest tells of a byte that changed."""
+    assert {"C12"} == failed(spoil(used(), change_layer(digest="d2")), against=reference(user_data=True)).keys()
+
+
+def test_a_lost_device_fails_c12() -> None:
+    """A thin device that is gone from the pool is lost data, whatever the record says."""
+    assert isinstance(USED.pool, PoolMetadata)
+    gone = change_part("pool", thin_devices=USED.pool.thin_devices[:1])
+
+    assert "device 'layer' with thin id 7 is gone" in failed(spoil(used(), gone), against=used())["C12"]
+
+
+def test_data_that_were_not_read_are_no_pass() -> None:
+    """Without digests nothing can be compared, and that is the harness's fault."""
+    verdict = judge(spoil(used(), change_layer(digest="")), reference(user_data=True), EXPECTATION)["C12"]
+
+    assert (verdict.status, verdict.unseen) == ("fail", True)
+
+
+def test_a_root_without_a_pool_had_nothing_to_keep() -> None:
+    """A fault before the first pool was made can have lost nothing."""
+    empty = replace(USED, pool=None, base=None, metadata={})
+    verdict = judge(used().model_copy(update={"before": empty}), reference(), EXPECTATION)["C12"]
+
+    assert verdict.status == "n/a"
+
+
+def test_recorded_devices_whose_pool_was_not_read_are_no_pass() -> None:
+    """Devices were on record, so there was something to keep, and nobody looked at it."""
+    unread = replace(USED, pool=None)
+    verdict = judge(used().model_copy(update={"before": unread}), reference(), EXPECTATION)["C12"]
+
+    assert (verdict.status, verdict.unseen) == ("fail", True)
+
+
+def test_a_base_that_was_not_ready_may_be_made_anew() -> None:
+    """Nothing can be a snapshot of a base that was not initialised, so its id and UUID may change."""
+    unready = write("metadata/base", initialized=False, device_id=1)(USED)
+    moved = spoil(used(), change_part("base", uuid="new"), write("metadata/deviceset-metadata", BaseDeviceUUID="new"))
+
+    assert failed(moved.model_copy(update={"before": unready}), against=used()) == {}
+
+
+def test_data_of_a_driver_with_unknown_metadata_are_compared_by_id() -> None:
+    """Where nothing says which id is what, the bytes of each thin device but the base are compared."""
+    unknown = EXPECTATION.model_copy(update={"metadata_format": "none"})
+
+    assert failed(used(), unknown, used()) == {}
+    assert failed(spoil(used(), change_layer(digest="d2")), unknown, used()).keys() == {"C12"}

@@ -1,0 +1,194 @@
+"""The clauses on leftovers and on the kernel's log."""
+
+import pytest
+from crashinit.contract.leftovers import is_alarm, log_patterns
+from crashinit.contract.observation import DmDevice, FileEntry, Mount, Process
+
+from tests.contract.builder import (
+    DATA_SIZE,
+    EXPECTATION,
+    Change,
+    add,
+    attached,
+    change_pool,
+    evidence,
+    failed,
+    observe,
+    reference,
+    replace,
+    run,
+    shut_down,
+    spoil,
+)
+
+EMPTY = DmDevice(
+    name="docker-254:0-1234-base",
+    uuid="",
+    device="254:1",
+    suspended=False,
+    read_only=False,
+    open_count=0,
+    live_table=[],
+    inactive_table=[],
+    status=[],
+    registered=True,
+)
+SUSPENDED = EMPTY.model_copy(update={"name": "x", "live_table": ["0 8 thin 254:0 1"], "suspended": True})
+MOUNT = Mount(source="/dev/mapper/docker-254:0-1234-base", target="/var/lib/thin/mnt/x", fstype="ext4", options="rw")
+MKFS = Process(pid=42, name="mkfs.ext4", argv=["mkfs.ext4", "/dev/mapper/x"])
+TEMPORARY = FileEntry(path="metadata/.tmp123", kind="file", mode=0o600, size=0)
+LEAKED_LOOP = attached(5, "devicemapper/old", DATA_SIZE)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (add("dm", EMPTY), "'docker-254:0-1234-base' has no live table"),
+        (add("dm", SUSPENDED), "'x' is suspended"),
+        (change_pool(suspended=True), "is suspended"),
+        (change_pool(registered=False), "no node of its own"),
+        (change_pool(inactive_table=["0 8 thin-pool 7:1 7:0 128 1 0"]), "never made live"),
+        (add("mapper_nodes", "docker-254:0-1234-base"), "leads to no device"),
+        (add("loops", LEAKED_LOOP), "'loop5' is still attached"),
+        (add("files", TEMPORARY), "temporary file 'metadata/.tmp123'"),
+        (add("mounts", MOUNT), "still mounted"),
+        (add("semaphores", 0x0D4D1234), "udev semaphore 0x0d4d1234"),
+        (add("processes", MKFS), "process 42 'mkfs.ext4'"),
+    ],
+    ids=[
+        "empty device", "suspended thin", "suspended pool", "unregistered", "inactive table", "stale node", "loop",
+        "temporary file", "mount", "semaphore", "process",
+    ],
+)  # fmt: skip
+def test_each_kind_of_leftover_fails_c04_alone(change: Change, said: str) -> None:
+    """Whatever init leaves over besides its result is a leak."""
+    failures = failed(spoil(evidence(), change))
+
+    assert {"C04"} == failures.keys()
+    assert said in failures["C04"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        add("dm", EMPTY.model_copy(update={"name": "vg-root"})),
+        add("loops", LEAKED_LOOP.model_copy(update={"backing_file": "/var/lib/thin2/data"})),
+        add("files", FileEntry(path="tmp", kind="dir", mode=0o700, size=0)),
+    ],
+    ids=["device", "loop", "directory"],
+)
+def test_what_belongs_to_others_is_no_leak(change: Change) -> None:
+    """Only what bears the driver's names or stands on its root is the driver's to clean up."""
+    assert "C04" not in failed(spoil(evidence(), change))
+
+
+def test_a_mount_that_any_init_leaves_is_no_leak() -> None:
+    """What an init without faults mounts is there on purpose."""
+    usual = spoil(reference(), add("mounts", MOUNT))
+
+    assert failed(spoil(evidence(), add("mounts", MOUNT)), against=usual) == {}
+
+
+def test_a_daemon_may_live_but_its_mkfs_may_not() -> None:
+    """After a daemon's init the daemon still runs; a maker of file systems is an orphan."""
+    dockerd = Process(pid=9, name="dockerd", argv=["dockerd"])
+    daemon = evidence().model_copy(update={"reinits": [run(exit=None)]})
+
+    assert failed(spoil(daemon, add("processes", dockerd))) == {}
+    assert {"C04"} == failed(spoil(daemon, add("processes", dockerd, MKFS))).keys()
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda o: replace(o, dm=observe().dm), "'docker-254:0-1234-pool' is active"),
+        (lambda o: replace(o, loops=observe().loops), "'loop0' is attached"),
+        (add("mapper_nodes", "docker-254:0-1234-pool"), "node '/dev/mapper/docker-254:0-1234-pool'"),
+        (add("mounts", MOUNT), "is mounted"),
+        (add("semaphores", 0x0D4D1234), "semaphore"),
+        (add("processes", MKFS), "process 42"),
+    ],
+    ids=["pool", "loops", "node", "mount", "semaphore", "process"],
+)
+def test_what_outlives_shutdown_fails_c04(change: Change, said: str) -> None:
+    """After shutdown nothing of the driver is active: neither pool nor loops, nodes, mounts, processes."""
+    failures = failed(evidence().model_copy(update={"after_shutdown": change(shut_down(observe()))}))
+
+    assert {"C04"} == failures.keys()
+    assert said in failures["C04"]
+
+
+def test_a_failed_shutdown_fails_c04() -> None:
+    """A shutdown that fails is a leak even if nothing is seen of it."""
+    bad = evidence().model_copy(update={"shutdown": run(exit=1, stderr="pool is busy\n")})
+
+    assert failed(bad) == {"C04": "shutdown ended with exit status 1: 'pool is busy'"}
+
+
+def test_a_given_pool_may_outlive_the_driver() -> None:
+    """A pool that was handed to the driver is not the driver's to take down."""
+    given = EXPECTATION.model_copy(update={"backing": "given"})
+    pool = change_pool(live_table=lambda line: line.replace("7:", "8:"))(observe()).dm[0]
+    still = replace(shut_down(observe()), dm=[pool])
+    lasting = spoil(evidence(), lambda o: replace(o, dm=[pool], loops=[])).model_copy(update={"after_shutdown": still})
+
+    assert failed(lasting, given) == {}
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "BUG: kernel NULL pointer dereference, address: 0000000000000000",
+        "WARNING: CPU: 0 PID: 12 at drivers/md/dm-thin.c:2212",
+        "INFO: task mkfs.ext4:92 blocked for more than 120 seconds.",
+        "Buffer I/O error on dev dm-1, logical block 0, async page read",
+        "I/O error, dev loop0, sector 0 op 0x0:(READ) flags 0x0 phys_seg 1 prio class 2",
+        "EXT4-fs error (device dm-1): ext4_lookup:1234: inode #2: bad extra_isize",
+        "device-mapper: thin: 254:0: metadata operation 'dm_pool_commit_metadata' failed: error = -5",
+        "device-mapper: table: 254:0: thin-pool: Error creating metadata object (-EINVAL)",
+    ],
+)
+def test_an_alarm_of_the_kernel_fails_c17_alone(line: str) -> None:
+    """BUG, WARNING, hung tasks and errors of block devices, file systems and device-mapper count."""
+    failures = failed(spoil(evidence(), add("kernel_log", line)))
+
+    assert {"C17": f"the kernel reported '{line}'"} == failures
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "loop0: detected capacity change from 0 to 524288",
+        "device-mapper: thin: Data device (loop0) discard unsupported: Disabling discard passdown.",
+        "device-mapper: thin: 254:0: reached low water mark for data device: sending event.",
+        "EXT4-fs (dm-1): mounted filesystem with ordered data mode. Opts: errors=remount-ro. Quota mode: none.",
+        "EXT4-fs (dm-1): recovery complete",
+        "device-mapper: thin: Creation of new thinly-provisioned device with id 1 failed.",
+        "device-mapper: thin: Deletion of thin device 1 failed.",
+    ],
+)
+def test_ordinary_lines_of_the_kernel_are_quiet(line: str) -> None:
+    """What the kernel says of a healthy pool, or of a fault's known consequence, is no alarm."""
+    assert not is_alarm(line)
+
+
+def test_an_alarm_during_shutdown_counts() -> None:
+    """The log is judged to its end, not only as of the re-init."""
+    late = add("kernel_log", "BUG: late")(shut_down(observe()))
+
+    assert {"C17"} == failed(evidence().model_copy(update={"after_shutdown": late})).keys()
+
+
+def test_every_known_line_has_its_reason() -> None:
+    """Alarms and explanations are written data, each with a reason."""
+    entries = [*log_patterns("alarm"), *log_patterns("explained")]
+
+    assert entries
+    assert all(entry.reason.endswith(".") for entry in entries)
+
+
+def test_an_alarm_during_one_more_init_counts() -> None:
+    """The state after one more init may be the last that was observed."""
+    last = add("kernel_log", "BUG: late")(observe())
+
+    assert failed(evidence().model_copy(update={"after_again": last})).keys() == {"C17"}

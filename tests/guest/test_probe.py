@@ -1,0 +1,158 @@
+"""The probe and the exercise over a pool that a few commands make, without any driver."""
+
+from typing import Any
+
+import pytest
+from crashinit.contract.observation import Exercise, Observation
+from crashinit.machine.protocol import Machine
+
+ROOT = "/var/lib/test"
+POOL = f"""
+set -e
+mkdir -p {ROOT}/devicemapper {ROOT}/metadata
+truncate -s 64M {ROOT}/devicemapper/data
+truncate -s 4M {ROOT}/devicemapper/metadata
+data=$(losetup -f --show {ROOT}/devicemapper/data)
+meta=$(losetup -f --show {ROOT}/devicemapper/metadata)
+dmsetup create test-pool --table "0 131072 thin-pool $meta $data 128 0 1 skip_block_zeroing"
+dmsetup message test-pool 0 "create_thin 1"
+dmsetup create test-base --table "0 65536 thin /dev/mapper/test-pool 1"
+mkfs.ext4 -q -E nodiscard /dev/mapper/test-base
+echo '{{"device_id":1,"size":33554432,"transaction_id":0,"initialized":true}}' > {ROOT}/metadata/base
+"""
+SPEC = {"root": ROOT, "format": "docker", "pool_name": "test-pool", "base_name": "test-base"}
+
+
+def probe(machine: Machine, **spec: Any) -> Observation:
+    return Observation.model_validate(machine.call("probe", spec={**SPEC, **spec}))
+
+
+@pytest.fixture
+def pool(machine: Machine) -> Machine:
+    machine.run("sh", "-c", POOL).check()
+    return machine
+
+
+def test_a_machine_without_a_driver(machine: Machine) -> None:
+    """Nothing is there, nothing is wrong with looking."""
+    seen = probe(machine)
+
+    assert (seen.problems, seen.dm, seen.loops, seen.files, seen.base, seen.pool) == ([], [], [], [], None, None)
+
+
+def test_pool_base_and_loops(pool: Machine) -> None:
+    """What stands there is described as the kernel has it."""
+    seen = probe(pool)
+
+    assert seen.problems == []
+    assert [device.name for device in seen.dm] == ["test-base", "test-pool"]
+    assert all(device.registered and not device.suspended for device in seen.dm)
+    files = [f"{ROOT}/devicemapper/{name}" for name in ("data", "metadata")]
+    assert files == [loop.backing_file for loop in seen.loops]
+    assert not any(loop.autoclear for loop in seen.loops)
+    assert seen.pool is not None
+    assert [thin.id for thin in seen.pool.thin_devices] == [1]
+    assert (seen.base_id, seen.semaphores) == (1, [])
+
+
+def test_an_inactive_base_looks_like_an_active_one(pool: Machine) -> None:
+    """The image made of its mappings has the same file system, and looking changes nothing."""
+    active = probe(pool, digests=True)
+    pool.run("dmsetup", "remove", "test-base").check()
+    inactive = probe(pool, digests=True)
+
+    assert active.base is not None
+    assert inactive.base is not None
+    assert (inactive.base.fstype, inactive.base.check_exit) == ("ext4", 0)
+    assert (active.base.uuid, active.base.device_size) == (inactive.base.uuid, inactive.base.device_size)
+    assert probe(pool, digests=True).model_dump() == inactive.model_dump()
+
+
+def test_a_damaged_base_is_found(pool: Machine) -> None:
+    """The read-only check reports it, and the probe does not mend it."""
+    pool.run("debugfs", "-w", "-R", "clri <2>", "/dev/mapper/test-base").check()
+
+    for _ in range(2):
+        base = probe(pool).base
+        assert base is not None
+        assert base.check_exit != 0
+
+
+def test_a_suspended_base_is_a_problem_and_no_hang(pool: Machine) -> None:
+    """What could not be read is a sentence."""
+    pool.run("dmsetup", "suspend", "test-base").check()
+    seen = probe(pool)
+    pool.run("dmsetup", "resume", "test-base").check()
+
+    assert seen.base is None
+    assert any("suspended" in problem for problem in seen.problems)
+    assert probe(pool).problems == []
+
+
+def test_metadata_that_are_garbage_are_a_problem(machine: Machine) -> None:
+    """A file that is no thin metadata cannot be read, and that is said."""
+    machine.put(b"garbage" * 1000, f"{ROOT}/devicemapper/metadata")
+
+    assert any("metadata could not be read" in problem for problem in probe(machine).problems)
+
+
+def test_after_shutdown_the_metadata_are_checked(pool: Machine) -> None:
+    """thin_check runs over the file once nobody uses it; as long as the pool is there, that is a problem."""
+    assert any("still active" in problem for problem in probe(pool, after_shutdown=True).problems)
+    pool.run("sh", "-ec", "dmsetup remove test-base; dmsetup remove test-pool; losetup -D").check()
+    seen = probe(pool, after_shutdown=True)
+
+    assert seen.thin_check is not None
+    assert (seen.thin_check.exit, seen.problems, seen.loops) == (0, [], [])
+    assert seen.pool is not None
+    assert [thin.id for thin in seen.pool.thin_devices] == [1]
+
+
+def test_digests_follow_the_contents(pool: Machine) -> None:
+    """The same blocks give the same digest, other bytes another one."""
+
+    def digest() -> str:
+        pool.run("sync").check()
+        seen = probe(pool, digests=True)
+        assert seen.pool is not None
+        return seen.pool.thin_devices[0].digest
+
+    before = digest()
+    assert digest() == before
+    pool.run("sh", "-ec", "echo changed | dd of=/dev/mapper/test-base bs=512 seek=1 conv=fsync").check()
+    assert digest() != before
+
+
+def test_leftovers_are_seen(machine: Machine) -> None:
+    """Temporary files, nodes without a device, mounts below the root, kernel messages since the mark."""
+    machine.call("mark")
+    script = "mkdir -p $0/mnt; mount -t tmpfs none $0/mnt; : > $0/.tmp1; : > $0/mnt/in; ln -s /dev/null /dev/mapper/old"
+    machine.run("sh", "-ec", script, ROOT).check()
+    seen = probe(machine)
+
+    assert {".tmp1", "mnt"} == {entry.path for entry in seen.files}
+    assert seen.mapper_nodes == ["old"]
+    assert [f"{ROOT}/mnt"] == [mount.target for mount in seen.mounts]
+
+
+@pytest.mark.parametrize("active", [True, False])
+def test_exercise_leaves_no_trace(pool: Machine, active: bool) -> None:
+    """A good base can be used, and all is as before."""
+    if not active:
+        pool.run("dmsetup", "remove", "test-base").check()
+    before = probe(pool, digests=True)
+    done = Exercise.model_validate(pool.call("exercise", spec=SPEC))
+
+    assert (done.ok, done.stage, done.message) == (True, "remove", "")
+    after = probe(pool, digests=True)
+    assert before.model_dump(exclude={"kernel_log", "dm"}) == after.model_dump(exclude={"kernel_log", "dm"})
+    assert [device.name for device in before.dm] == [device.name for device in after.dm]
+
+
+def test_exercise_says_where_it_failed(pool: Machine) -> None:
+    """A base without a file system cannot be mounted; nothing of the attempt stays."""
+    pool.run("wipefs", "-a", "/dev/mapper/test-base").check()
+    done = Exercise.model_validate(pool.call("exercise", spec=SPEC))
+
+    assert (done.ok, done.stage) == (False, "mount")
+    assert [device.name for device in probe(pool).dm] == ["test-base", "test-pool"]

@@ -1,0 +1,204 @@
+"""Clones, forks, power cuts and reboots of real machines."""
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+from crashinit.errors import GuestError, MachineError
+from crashinit.machine.protocol import Machine, Template
+from crashinit.machine.template import QemuMachine
+
+
+def test_run(clone: Machine) -> None:
+    """A command runs as root in a kernel of the machine's own, with its input, environment, output and exit status."""
+    done = clone.run("sh", "-c", 'cat; id -u; echo "$WORD" >&2; exit 3', input=b"in\n", env={"WORD": "err"})
+
+    assert (done.exit, done.stdout, done.stderr, done.timed_out) == (3, "in\n0\n", "err\n", False)
+    assert os.uname().release != clone.run("uname", "-r").stdout.strip()
+
+
+def test_run_timeout(clone: Machine) -> None:
+    """A command that does not end in its time is ended, and the machine stays usable."""
+    assert clone.run("sleep", "1000", timeout=1).timed_out
+    assert clone.run("echo", "on").stdout == "on\n"
+
+
+def test_check(clone: Machine) -> None:
+    """`check` turns a failed command into an error with its words."""
+    with pytest.raises(GuestError, match=r"'sh -c echo no >&2; exit 4' ended with 4 in the machine: no"):
+        clone.run("sh", "-c", "echo no >&2; exit 4").check()
+
+
+def test_put_get(clone: Machine, tmp_path: Path) -> None:
+    """Files go in and out byte for byte, larger ones than any buffer on the way included, with their mode."""
+    data = os.urandom(3_000_000)
+    source = tmp_path / "source"
+    source.write_bytes(data)
+    clone.put(source, "/root/deep/in/file", 0o750)
+
+    assert data == clone.get("/root/deep/in/file")
+    assert clone.run("stat", "-c", "%a", "/root/deep/in/file").stdout == "750\n"
+
+
+def test_get_missing(clone: Machine) -> None:
+    """What the agent cannot do is a GuestError, and the machine stays usable."""
+    with pytest.raises(GuestError, match="/no/such"):
+        clone.get("/no/such")
+
+    assert clone.run("true").exit == 0
+
+
+def test_device_mapper(clone: Machine) -> None:
+    """A machine has what storage drivers need: thin-pool, loop, udev that makes nodes."""
+    script = """
+        set -e
+        truncate -s 8M /var/tmp/data; truncate -s 2M /var/tmp/meta
+        data=$(losetup -f --show /var/tmp/data); meta=$(losetup -f --show /var/tmp/meta)
+        dmsetup create pool --table "0 16384 thin-pool $meta $data 128 0"
+        test -b /dev/mapper/pool
+        dmsetup table pool | cut -d' ' -f3
+        dmsetup remove pool; losetup -d $data $meta
+    """
+    assert clone.run("sh", "-c", script).check().stdout == "thin-pool\n"
+
+
+def test_clones_are_independent(template: Template) -> None:
+    """What one clone does to memory and disk, no other sees, running or later."""
+    with template.clone() as one, template.clone() as two:
+        one.run("sh", "-c", "echo one > /tmp/memory; echo one > /root/disk; sync").check()
+
+        assert two.run("cat", "/tmp/memory", "/root/disk").stderr.count("No such file") == 2
+    with template.clone() as three:
+        assert three.run("cat", "/tmp/memory", "/root/disk").stderr.count("No such file") == 2
+
+
+def test_randomness_differs(template: Template) -> None:
+    """Clones of one template do not share random numbers: their file systems get UUIDs of their own."""
+    uuids = []
+    for _ in range(2):
+        with template.clone() as machine:
+            uuids.append(machine.get("/proc/sys/kernel/random/uuid"))
+
+    assert uuids[0] != uuids[1]
+
+
+def test_fork(template: Template) -> None:
+    """A fork holds memory, processes and disk of its moment; the machine goes on and changes none of it."""
+    with template.clone(forkable=True) as machine:
+        machine.run("sh", "-c", "sleep 1000 >/dev/null 2>&1 & echo $! > /tmp/pid").check()
+        machine.run("sh", "-c", "echo then > /tmp/memory; echo then > /root/disk").check()
+        with machine.fork() as fork:
+            machine.run("sh", "-c", "kill $(cat /tmp/pid); echo later > /tmp/memory; echo later > /root/disk").check()
+            with fork.clone() as one:
+                one.run("sh", "-c", "kill -0 $(cat /tmp/pid)").check()
+                assert one.run("cat", "/tmp/memory", "/root/disk").stdout == "then\nthen\n"
+                one.run("sh", "-c", "echo mine > /tmp/memory; echo mine > /root/disk; sync").check()
+            with fork.clone() as two:
+                assert two.run("cat", "/tmp/memory", "/root/disk").stdout == "then\nthen\n"
+        assert machine.run("cat", "/tmp/memory", "/root/disk").stdout == "later\nlater\n"
+
+
+def test_fork_of_a_fork(template: Template) -> None:
+    """A fork can be forked again, and outlives all that it came from."""
+    with template.clone(forkable=True) as machine:
+        machine.put(b"1", "/root/first")
+        first = machine.fork()
+    with first, first.clone(forkable=True) as machine:
+        machine.put(b"2", "/root/second")
+        second = machine.fork()
+    with second, second.clone() as machine:
+        assert machine.run("cat", "/root/first", "/root/second").stdout == "12"
+
+
+def test_fork_needs_forkable(clone: Machine) -> None:
+    """A machine that shares its template's memory says that it cannot be forked."""
+    with pytest.raises(MachineError, match="cloned without 'forkable'"):
+        clone.fork()
+
+
+def test_derive(template: Template) -> None:
+    """A derived template holds what was prepared; the one it came from does not."""
+
+    def prepare(machine: Machine) -> None:
+        machine.put(b"ready", "/root/prepared")
+
+    with template.derive(prepare) as derived, derived.clone() as machine:
+        assert machine.get("/root/prepared") == b"ready"
+    with template.clone() as machine:
+        assert machine.run("test", "-e", "/root/prepared").exit == 1
+
+
+def test_derive_that_fails(template: Template) -> None:
+    """An error while preparing is the caller's to see, and the machine is ended."""
+    seen: list[Machine] = []
+
+    def prepare(machine: Machine) -> None:
+        seen.append(machine)
+        machine.run("false").check()
+
+    with pytest.raises(GuestError, match="'false' ended with 1"):
+        template.derive(prepare)
+    with pytest.raises(MachineError, match="closed"):
+        seen[0].run("true")
+
+
+def test_power_cut(template: Template) -> None:
+    """A power cut keeps what was synced, loses what was not, and all memory; the machine is usable again, forks too."""
+    with template.clone(forkable=True) as machine:
+        machine.put(b"synced", "/root/synced")
+        machine.run("sync").check()
+        before = machine.get("/proc/sys/kernel/random/boot_id")
+        machine.run("sh", "-c", "echo lost > /root/unsynced; echo lost > /tmp/memory").check()
+        machine.power_cut()
+
+        assert before != machine.get("/proc/sys/kernel/random/boot_id")
+        assert machine.get("/root/synced") == b"synced"
+        assert machine.run("ls", "/root/unsynced", "/tmp/memory").stderr.count("No such file") == 2
+        with machine.fork() as fork, fork.clone() as resumed:
+            assert resumed.get("/root/synced") == b"synced"
+
+
+def test_reboot(clone: Machine) -> None:
+    """A reboot keeps what was written, synced or not, and loses memory."""
+    clone.run("sh", "-c", "echo kept > /root/unsynced; echo lost > /tmp/memory").check()
+    clone.reboot()
+
+    assert clone.get("/root/unsynced") == b"kept\n"
+    assert clone.run("test", "-e", "/tmp/memory").exit == 1
+
+
+def test_killed_qemu(template: Template) -> None:
+    """A machine whose QEMU was killed gives one MachineError that says so, and can be closed."""
+    with template.clone() as machine:
+        assert isinstance(machine, QemuMachine)
+        os.kill(machine.pid, signal.SIGKILL)
+        with pytest.raises(MachineError, match="the machine is gone: QEMU was ended by signal 9"):
+            machine.run("true")
+
+
+def test_dead_guest(clone: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine whose kernel panics gives a MachineError with what its console said last."""
+    monkeypatch.setattr("crashinit.machine.template.GRACE", 1.0)
+    with pytest.raises(MachineError, match=r"did not answer 'run' .*end Kernel panic"):
+        clone.run("sh", "-c", "echo c > /proc/sysrq-trigger", timeout=2)
+
+
+def test_silent_agent(clone: Machine) -> None:
+    """A call that is not answered in time is a MachineError; its late answer is not taken for the next one."""
+    clone.run("sh", "-c", "mkfifo /tmp/fifo; (sleep 2; echo late > /tmp/fifo) >/dev/null 2>&1 &").check()
+    with pytest.raises(MachineError, match=r"did not answer 'get' within 0.5 s: QEMU is running"):
+        clone.call("get", path="/tmp/fifo", timeout=0.5)
+
+    assert clone.run("echo", "next").stdout == "next\n"
+
+
+def test_closed(template: Template) -> None:
+    """Closing twice does nothing; a closed machine says that it is closed."""
+    machine = template.clone()
+    machine.close()
+    machine.close()
+    with pytest.raises(MachineError, match="closed"):
+        machine.run("true")
+    with pytest.raises(MachineError, match="closed"):
+        machine.console()

@@ -1,0 +1,74 @@
+"""junit.xml."""
+
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+from crashinit.events import RunFinished
+from crashinit.report import Reports
+
+from .events import mixed, report, sequence
+
+
+def suites(out: Path) -> ET.Element:
+    return ET.parse(out / "junit.xml").getroot()
+
+
+def case(root: ET.Element, name: str) -> ET.Element:
+    found = [case for case in root.iter("testcase") if case.get("name") == name]
+    assert len(found) == 1
+    return found[0]
+
+
+def test_a_suite_per_scenario_and_a_case_per_trial(tmp_path: Path) -> None:
+    """Every scenario is a suite, every trial a case with its time, and the counts add up."""
+    report(tmp_path, mixed())
+    root = suites(tmp_path)
+
+    names = [f"steps/{step}" for step in ("loopback", "pool-create", "base-create", "mkfs", "metadata-save")]
+    assert names == [suite.get("name") for suite in root]
+    assert [trial.id for trial in mixed()] == [case.get("name") for case in root.iter("testcase")]
+    assert tuple(root.get(key) for key in ("tests", "failures", "errors", "skipped")) == ("30", "2", "1", "0")
+    assert case(root, "steps/mkfs/after/op/tree").get("time") == "1.500"
+
+
+def test_diverged_and_not_fired_fail_and_error_is_an_error(tmp_path: Path) -> None:
+    """A harness error is never shown as the driver's failure, and what did not fire is never a pass."""
+    report(tmp_path, mixed())
+    root = suites(tmp_path)
+
+    kinds = [
+        (child.tag, child.get("type")) for case in root.iter("testcase") for child in case if child.tag != "system-out"
+    ]
+    assert kinds == [("failure", "diverged"), ("failure", "not-fired"), ("error", "error")]
+
+
+def test_a_failure_says_why_and_how_to_see_it_again(tmp_path: Path) -> None:
+    """The failure carries reason and clauses, markup characters included; system-out the replay command."""
+    report(tmp_path, mixed())
+    failed = case(suites(tmp_path), mixed()[0].id)
+
+    failure = failed.find("failure")
+    assert failure is not None
+    assert failure.get("message") == "C03: <data> is attached twice & leaks"
+    assert "C03 fail: C03: <data> is attached twice & leaks" in (failure.text or "")
+    assert mixed()[0].replay in (failed.findtext("system-out") or "")
+
+
+def test_characters_that_xml_cannot_hold_are_written_out(tmp_path: Path) -> None:
+    """Control characters from a console do not make the file unreadable."""
+    report(tmp_path, mixed())
+
+    error = case(suites(tmp_path), mixed()[9].id).find("error")
+    assert error is not None
+    assert error.get("message") == r"the machine died: \x1b[31mpanic\x00"
+
+
+def test_trials_that_were_not_reached_are_skipped(tmp_path: Path) -> None:
+    """An interrupted run shows its remaining trials as skipped, so that it cannot pass for a complete one."""
+    with Reports(tmp_path) as emit:
+        for event in [*sequence(mixed())[:5], RunFinished(1.0, True)]:
+            emit(event)
+    root = suites(tmp_path)
+
+    assert (root.get("tests"), root.get("skipped")) == ("30", "28")
+    assert len(root.findall("testsuite[@name='not run']/testcase/skipped")) == 28

@@ -1,0 +1,206 @@
+"""results.jsonl, run.json and summary.json."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import pytest
+from crashinit.errors import UsageError
+from crashinit.events import Event, RunFinished, RunStarted, TrialFinished
+from crashinit.report import Reports, read, remake
+from crashinit.report.results import duration, finished_ids
+
+from .events import mixed, report, results, sequence
+
+
+def lines(out: Path) -> list[dict[str, object]]:
+    return [json.loads(line) for line in (out / "results.jsonl").read_text().splitlines()]
+
+
+def test_one_object_a_trial_with_every_key(tmp_path: Path) -> None:
+    """results.jsonl holds each result with all its keys, in the order in which the trials ended."""
+    trials = mixed()
+
+    report(tmp_path, trials)
+
+    assert [asdict(trial) for trial in trials] == lines(tmp_path)
+
+
+def test_a_result_is_on_the_disk_before_the_next_event(tmp_path: Path) -> None:
+    """Each trial's line is complete as soon as the trial is reported, while the run goes on."""
+    trials = results()
+    emit = Reports(tmp_path)
+
+    events: list[Event] = [RunStarted("d", "qemu", "tcg", []), *map(TrialFinished, trials)]
+
+    for done, event in enumerate(events):
+        emit(event)
+        assert done == len(lines(tmp_path))
+
+
+def test_sigkill_loses_nothing_that_was_reported(tmp_path: Path) -> None:
+    """A process that reports two trials and kills itself with SIGKILL leaves both results and a readable run."""
+    program = (
+        "import os, signal, sys; from pathlib import Path; from crashinit.report import Reports\n"
+        "from tests.report.events import results, sequence\n"
+        "emit = Reports(Path(sys.argv[1]))\n"
+        "for event in sequence(results())[:5]: emit(event)\n"
+        "os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    ended = subprocess.run([sys.executable, "-c", program, tmp_path], cwd=Path(__file__).parents[2], env=environment)
+
+    run = remake(tmp_path)
+
+    assert ended.returncode == -signal.SIGKILL
+    assert results()[:2] == run.results
+    assert len(run.not_run) == 28
+    assert run.seconds is None
+    assert "The run did not end: 28 of 30" in (tmp_path / "report.html").read_text()
+
+
+def test_summary_has_the_fixed_keys_and_counts(tmp_path: Path) -> None:
+    """summary.json counts trials by outcome and clauses by status under the names that scripts rely on."""
+    report(tmp_path, mixed())
+
+    summary = json.loads((tmp_path / "summary.json").read_text())
+
+    fixed = {
+        "driver": "reference",
+        "provider": "qemu",
+        "accel": "tcg",
+        "trials": 30,
+        "converged": 27,
+        "diverged": 1,
+        "not_fired": 1,
+        "error": 1,
+        "seconds": 83.2,
+        "clauses": {
+            "C01": {"pass": 28, "fail": 0, "na": 0},
+            "C03": {"pass": 27, "fail": 1, "na": 0},
+            "C12": {"pass": 0, "fail": 0, "na": 27},
+        },
+    }
+    assert fixed == {key: summary[key] for key in fixed}
+
+
+def test_remake_gives_the_same_files(tmp_path: Path) -> None:
+    """The reports made again from results.jsonl and run.json equal those that the run itself wrote."""
+    report(tmp_path, mixed(), mask=["loop numbers differ"], clause_names={"C03": "backing"})
+    names = ("summary.json", "junit.xml", "report.html")
+    first = [(tmp_path / name).read_bytes() for name in names]
+    for name in names:
+        (tmp_path / name).unlink()
+
+    remake(tmp_path)
+
+    assert first == [(tmp_path / name).read_bytes() for name in names]
+
+
+def test_results_alone_are_enough(tmp_path: Path) -> None:
+    """A directory that holds only results.jsonl can be reported, with what it tells of the run."""
+    report(tmp_path, mixed())
+    (tmp_path / "run.json").unlink()
+
+    run = remake(tmp_path)
+
+    assert (run.driver, len(run.results), run.not_run) == ("reference", 30, [])
+
+
+def test_a_run_that_is_left_early_is_reported_as_interrupted(tmp_path: Path) -> None:
+    """When an exception leaves the reports without the run's end, what was done is reported as interrupted."""
+    with pytest.raises(KeyboardInterrupt), Reports(tmp_path) as emit:
+        for event in sequence(mixed())[:5]:
+            emit(event)
+        raise KeyboardInterrupt
+
+    summary = json.loads((tmp_path / "summary.json").read_text())
+    assert (summary["interrupted"], summary["trials"], summary["planned"]) == (True, 2, 30)
+
+
+def test_a_run_that_never_started_leaves_no_directory(tmp_path: Path) -> None:
+    """An error before the first trial writes nothing."""
+    with Reports(tmp_path / "run") as emit:
+        emit(RunFinished(0.1, True))
+
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_torn_last_line_is_passed_over_and_cut_off_on_resume(tmp_path: Path) -> None:
+    """Half a line at the end is no result; a resumed run writes its first result on a line of its own."""
+    trials = results()
+    report(tmp_path, trials[:2])
+    with (tmp_path / "results.jsonl").open("a") as file:
+        file.write('{"id": "steps/loop')
+    assert trials[:2] == read(tmp_path).results
+
+    report(tmp_path, trials[2:], resume=True)
+
+    assert trials == read(tmp_path).results
+
+
+def test_resume_adds_up(tmp_path: Path) -> None:
+    """A resumed run keeps what was planned and done, replaces a trial done again, and adds the seconds."""
+    trials = mixed()
+    with Reports(tmp_path) as emit:
+        for event in [*sequence(trials)[:21], RunFinished(10.0, True)]:
+            emit(event)
+    done = finished_ids(tmp_path)
+    assert trials[9].id not in done, "a harness error is tried again"
+
+    again = [replace(trial, outcome="converged", reason="") for trial in trials if trial.id not in done]
+    report(tmp_path, again, resume=True)
+
+    run = read(tmp_path)
+    assert [trial.id for trial in trials] == run.planned
+    assert (len(run.results), run.not_run, run.seconds, run.interrupted) == (30, [], 93.2, False)
+    assert next(result.outcome for result in run.results if result.id == trials[9].id) == "converged"
+
+
+def test_resume_refuses_another_driver(tmp_path: Path) -> None:
+    """Results of two drivers never end up in one run."""
+    report(tmp_path, results())
+
+    with pytest.raises(UsageError, match="driver 'reference', not 'dockerd'"):
+        Reports(tmp_path, resume=True)(RunStarted("dockerd", "qemu", "tcg", []))
+    assert results() == read(tmp_path).results
+
+
+def test_no_run_is_a_usage_error(tmp_path: Path) -> None:
+    """A directory without results is named in the message."""
+    with pytest.raises(UsageError, match=r"holds no 'results\.jsonl'"):
+        read(tmp_path)
+
+
+@pytest.mark.parametrize("line", ["{", "[]", "{}", '"text"'])
+def test_a_damaged_line_is_named(tmp_path: Path, line: str) -> None:
+    """A complete line that is no result is an error with file and line, not a missing trial."""
+    report(tmp_path, results()[:1])
+    with (tmp_path / "results.jsonl").open("a") as file:
+        file.write(line + "\n")
+
+    with pytest.raises(UsageError, match=r"results\.jsonl:2: not a trial's result"):
+        read(tmp_path)
+
+
+def test_an_unknown_outcome_is_refused(tmp_path: Path) -> None:
+    """A result whose outcome no version knows is never counted as anything."""
+    emit = Reports(tmp_path)
+    emit(RunStarted("d", "qemu", "tcg", []))
+    emit(TrialFinished(replace(results()[0], outcome="fine")))  # type: ignore[arg-type]
+
+    with pytest.raises(UsageError, match="the outcome is 'fine'"):
+        read(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [(0.04, "0.0 s"), (52.4, "52 s"), (59.7, "1 min 00 s"), (187, "3 min 07 s"), (7500, "2 h 05 min")],
+)
+def test_durations_are_for_people(seconds: float, said: str) -> None:
+    """Seconds turn into the largest fitting units."""
+    assert said == duration(seconds)

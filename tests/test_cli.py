@@ -1,0 +1,288 @@
+"""The command line: commands, messages, exit codes."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from crashinit import cli
+from crashinit.contract.observation import OperationRecord
+from crashinit.errors import UsageError
+from crashinit.plan import Point, Setup, Trial, write
+from crashinit.selection import matcher
+
+from .report.events import failing, mixed, report, results
+
+
+@pytest.fixture(autouse=True)
+def in_an_empty_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("CRASHINIT_DEBUG", raising=False)
+
+
+def crashinit(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """The command as a process of its own."""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    return subprocess.run(
+        [sys.executable, "-m", "crashinit.cli", *arguments], capture_output=True, text=True, env=environment
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ([], "Missing command"),
+        (["frobnicate"], "No such command 'frobnicate'"),
+        (["run"], "Missing option '--driver'"),
+        (["run", "--driver", "reference", "--bogus"], "No such option: --bogus"),
+        (["run", "--driver", "reference", "--provider", "xen"], "'--provider'"),
+        (["run", "--driver", "reference", "-n", "0"], "'-n'"),
+        (["run", "--driver", "reference", "-k", "and mkfs"], "a word is missing before 'and'"),
+        (["run", "--driver", "no-such-driver"], "no-such-driver"),
+        (["run", "--driver", "reference", "no-such-file.yaml"], "'no-such-file.yaml' does not exist"),
+        (["run", "--driver", "reference", "scenario.yaml", "--resume"], "'--resume' needs '--out DIR'"),
+        (["report", "nowhere"], "'nowhere' holds no 'results.jsonl'"),
+        (["compare", "nowhere", "elsewhere"], "'nowhere' holds no 'results.jsonl'"),
+        (["replay", "steps/mkfs/no/such/trial"], "no trial 'steps/mkfs/no/such/trial' in any plan"),
+        (["replay", "plan.json"], "'plan.json' does not exist"),
+    ],
+)
+def test_wrong_input_is_one_sentence_and_exit_4(arguments: list[str], said: str) -> None:
+    """A user's mistake ends with exit code 4 and one line on standard error that names it."""
+    Path("scenario.yaml").write_text("title: kill it before mkfs\nstep: mkfs\n")
+
+    ended = crashinit(*arguments)
+
+    assert (ended.returncode, ended.stdout) == (4, "")
+    assert len(ended.stderr.splitlines()) == 1
+    assert ended.stderr.startswith("crashinit: error: ")
+    assert said in ended.stderr
+
+
+def test_a_misspelt_key_is_named_with_file_and_line() -> None:
+    """The message of a scenario's mistake reaches the user as it is."""
+    Path("bad.yaml").write_text("title: kill it\nstpe: mkfs\n")
+
+    ended = crashinit("run", "--driver", "reference", "bad.yaml")
+
+    assert ended.returncode == 4
+    assert "bad.yaml:2: unknown key 'stpe'" in ended.stderr
+
+
+def test_help_names_every_command() -> None:
+    """`crashinit --help` lists the commands and ends with 0."""
+    ended = crashinit("--help")
+
+    assert ended.returncode == 0
+    assert {"doctor", "run", "trace", "replay", "report", "compare"} <= set(ended.stdout.split())
+
+
+def test_help_is_light() -> None:
+    """Nothing that only a command needs is imported before the command runs."""
+    program = "import crashinit.cli, sys; print(*sorted({'pydantic', 'jinja2', 'yaml', 'qemu'} & set(sys.modules)))"
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+
+    said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=environment, check=True)
+
+    assert said.stdout.strip() == ""
+
+
+def test_results_are_never_replaced_unasked(tmp_path: Path) -> None:
+    """A second run into the same directory is refused, and names the two ways on."""
+    report(tmp_path / "run", results())
+    before = (tmp_path / "run/results.jsonl").read_bytes()
+    Path("scenario.yaml").write_text("title: kill it before mkfs\nstep: mkfs\n")
+
+    ended = crashinit("run", "--driver", "reference", "scenario.yaml", "--out", "run")
+
+    assert ended.returncode == 4
+    assert "'run' holds results already: give '--resume' to go on, '--force' to replace them." in ended.stderr
+    assert before == (tmp_path / "run/results.jsonl").read_bytes()
+
+
+def test_report_makes_the_files_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`crashinit report DIR` prints where the page is; what the trials' outcomes were does not change its exit code."""
+    report(tmp_path / "run", mixed())
+    (tmp_path / "run/report.html").unlink()
+
+    assert cli.main(["report", "run"]) == 0
+    assert capsys.readouterr().out == "run/report.html\n"
+    assert (tmp_path / "run/report.html").stat().st_size > 0
+
+
+def test_compare_of_equal_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Two equal runs end with 0."""
+    report(tmp_path / "a", mixed())
+    report(tmp_path / "b", mixed())
+
+    assert cli.main(["compare", "a", "b"]) == 0
+    assert capsys.readouterr().out == "30 trials are in both runs; 0 differ or are in one run only.\n"
+
+
+def test_compare_of_different_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Any difference ends with 1 and is printed below its trial's id."""
+    other = results()
+    other[3] = failing(other[3], "diverged", "two loops", {"C01": "pass", "C03": "fail"})
+    report(tmp_path / "a", results())
+    report(tmp_path / "b", other)
+
+    assert cli.main(["compare", "a", "b"]) == 1
+    said = capsys.readouterr().out.splitlines()
+    assert [other[3].id, "    converged -> diverged: two loops"] == said[:2]
+    assert "    C03 pass -> fail: two loops" in said
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "code"),
+    [
+        (["converged"], 0),
+        (["converged", "diverged"], 1),
+        (["not-fired"], 1),
+        (["converged", "error"], 3),
+        (["diverged", "error"], 1),
+        ([], 5),
+    ],
+)
+def test_exit_code_of_a_run(tmp_path: Path, outcomes: list[str], code: int) -> None:
+    """0 only if every trial converged; the driver's divergence outweighs an error of the harness."""
+    trials = [replace(trial, outcome=outcome) for trial, outcome in zip(results(), outcomes, strict=False)]  # type: ignore[arg-type]
+    report(tmp_path / "run", trials)
+
+    assert code == cli._code(tmp_path / "run")
+
+
+def test_an_unexpected_error_is_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A fault of crashinit itself ends with 3 and one sentence; the traceback is for those who ask for it."""
+    report(tmp_path / "run", results())
+    (tmp_path / "run/run.json").write_text('{"started": "yesterday"}')
+
+    assert cli.main(["report", "run"]) == 3
+    plain = capsys.readouterr().err
+    monkeypatch.setenv("CRASHINIT_DEBUG", "1")
+    assert cli.main(["report", "run"]) == 3
+
+    assert len(plain.splitlines()) == 1
+    assert "a fault of crashinit itself" in plain
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_a_file_that_cannot_be_written_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """An error of the host's file system is one sentence with the path, and exit code 3."""
+    report(tmp_path / "run", results())
+    (tmp_path / "run/report.html").unlink()
+    (tmp_path / "run/report.html").mkdir()
+
+    assert cli.main(["report", "run"]) == 3
+    said = capsys.readouterr().err
+    assert "report.html" in said
+    assert "Is a directory" in said
+
+
+def test_an_interruption_is_exit_2(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Ctrl-C and SIGTERM end a command with 2, and SIGTERM's handler is put back."""
+    handler = signal.getsignal(signal.SIGTERM)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        monkeypatch.setattr("crashinit.report.remake", lambda _, number=number: signal.raise_signal(number))
+
+        assert cli.main(["report", "run"]) == 2
+        assert capsys.readouterr().err == "crashinit: interrupted\n"
+    assert handler == signal.getsignal(signal.SIGTERM)
+
+
+def test_a_reader_that_goes_away_is_no_error() -> None:
+    """`crashinit ... | head` prints nothing on standard error."""
+    report(Path("a"), results())
+    report(Path("b"), [replace(trial, id=f"{'x' * 4000}/{trial.id}") for trial in results()])
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "crashinit.cli", "compare", "a", "b"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=environment,
+    )
+    assert process.stdout and process.stderr
+    process.stdout.close()
+
+    said = process.stderr.read()
+    process.stderr.close()
+    process.wait()
+
+    assert said == b""
+
+
+def planned(name: str) -> Trial:
+    point = Point("mkfs", "before", 9, "exec mkfs.ext4")
+    return Trial(name, "reference", "steps/mkfs", Setup("fresh", (), 60.0), point, "kill", "tree", 3)
+
+
+def test_replay_finds_the_newest_plan_that_holds_the_trial(tmp_path: Path) -> None:
+    """A trial's id alone is enough below reports/; a named run, or a plan's path, is taken as it is."""
+    for age, run in enumerate(("new", "old"), 1):
+        (tmp_path / "reports" / run).mkdir(parents=True)
+        write(tmp_path / "reports" / run / "plan.json", [planned("a"), planned(run)])
+        os.utime(tmp_path / "reports" / run / "plan.json", (10**9 / age, 10**9 / age))
+    new, old = Path("reports/new/plan.json"), Path("reports/old/plan.json")
+
+    assert (new, [planned("a")]) == cli._planned("a", None)
+    assert (old, [planned("old")]) == cli._planned("old", None)
+    assert (old, [planned("a")]) == cli._planned("a", old.parent)
+    assert (new, [planned("a"), planned("new")]) == cli._planned(str(new), None)
+    with pytest.raises(UsageError, match="no trial 'new' in the plan of 'reports/old'"):
+        cli._planned("new", old.parent)
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_trace_prints_each_operation_with_its_step(
+    as_json: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`trace` prints number, step, key and program; `--json` everything, and nothing else on standard output."""
+    operation = OperationRecord(
+        n=1,
+        key="loop.set-fd data#1",
+        kind="loop.set-fd",
+        object="data",
+        detail={},
+        pid=7,
+        program="python3",
+        seconds=0.1,
+    )
+    monkeypatch.setattr("crashinit.campaign.trace", lambda *_: [("loopback", operation)])
+
+    assert cli.main(["trace", "--driver", "reference", *(["--json"] if as_json else [])]) == 0
+    said = capsys.readouterr().out
+    if as_json:
+        assert [{"step": "loopback", **operation.model_dump()}] == json.loads(said)
+    else:
+        assert said.split() == ["1", "loopback", "loop.set-fd", "data#1", "python3"]
+
+
+@pytest.mark.parametrize(
+    ("expression", "selected"),
+    [
+        ("mkfs", ["steps/mkfs/before/tree", "steps/mkfs/after/process"]),
+        ("MKFS and not tree", ["steps/mkfs/after/process"]),
+        ("loopback or mkfs and process", ["steps/loopback/before/tree", "steps/mkfs/after/process"]),
+        ("(loopback or mkfs) and tree", ["steps/loopback/before/tree", "steps/mkfs/before/tree"]),
+        ("not (loopback or after)", ["steps/mkfs/before/tree"]),
+        ("not not after", ["steps/mkfs/after/process"]),
+        ("mkfs/before", ["steps/mkfs/before/tree"]),
+    ],
+)
+def test_selection(expression: str, selected: list[str]) -> None:
+    """-k takes words with and, or, not and brackets; `and` binds closer than `or`."""
+    names = ["steps/loopback/before/tree", "steps/mkfs/before/tree", "steps/mkfs/after/process"]
+
+    assert selected == list(filter(matcher(expression), names))
+
+
+@pytest.mark.parametrize("expression", ["", "  ", "and", "a or", "not", "(a", "a)", "a b", "()", "a and or b"])
+def test_a_malformed_selection_is_refused(expression: str) -> None:
+    """An expression that cannot be read never selects everything, or nothing, by accident."""
+    with pytest.raises(UsageError, match="of '-k' is not well formed"):
+        matcher(expression)
