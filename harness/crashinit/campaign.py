@@ -178,7 +178,9 @@ def groups(trials: Sequence[Trial]) -> Iterator[list[Trial]]:
         yield list(group)
 
 
-def result_of(trial: Trial, evidence: Evidence, seconds: dict[str, float], reference: Evidence, adapter: Adapter) -> TrialResult:
+def result_of(
+    trial: Trial, evidence: Evidence, seconds: dict[str, float], reference: Evidence, adapter: Adapter
+) -> TrialResult:
     """Judge a trial's evidence by the contract."""
     verdicts = judge(evidence, reference, expectation_of(adapter, trial.setup.options, trial.setup.deadline))
     verdict, reason = outcome(verdicts, evidence)

@@ -221,8 +221,11 @@ class TrialItem(pytest.Item):
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
         if not isinstance(excinfo.value, TrialFailed) or self.result is None:
             return super().repr_failure(excinfo)
-        failed = [f"  {clause}: {self.result.clause_reasons.get(clause, '')}" for clause, status in
-                  self.result.clauses.items() if status == "fail"]
+        failed = [
+            f"  {clause}: {self.result.clause_reasons.get(clause, '')}"
+            for clause, status in self.result.clauses.items()
+            if status == "fail"
+        ]
         return "\n".join([f"{self.result.outcome}: {self.result.reason}", *failed, f"again: {self.result.replay}"])
 
     def reportinfo(self) -> tuple[os.PathLike[str] | str, int | None, str]:
@@ -233,4 +236,3 @@ def _scenario_paths(config: pytest.Config) -> list[Path]:
     """The scenario files and the directories with such files among pytest's arguments."""
     paths = [Path(config.invocation_params.dir, argument.split("::")[0]) for argument in config.args]
     return [path for path in paths if path.suffix == ".yaml" or (path.is_dir() and any(path.rglob("*.yaml")))]
-

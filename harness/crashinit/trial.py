@@ -134,9 +134,7 @@ class Driven:
 
     def observe(self, *, digests: bool = False, after_shutdown: bool = False) -> Observation:
         """The system's state as the probe sees it now."""
-        return Observation.model_validate(
-            self._ask("probe", {"digests": digests, "after_shutdown": after_shutdown})
-        )
+        return Observation.model_validate(self._ask("probe", {"digests": digests, "after_shutdown": after_shutdown}))
 
     def exercise(self) -> Exercise:
         """Use the base as a container engine would: snapshot, mount, write, read back, remove."""
@@ -157,7 +155,9 @@ class Driven:
         """Initialise the root and put known data into a device of its own; then shut down."""
         adapter = self.adapter
         if adapter.populate is None:
-            raise GuestError(f"the adapter '{adapter.name}' has no [populate] part, so it has no used root to begin from.")
+            raise GuestError(
+                f"the adapter '{adapter.name}' has no [populate] part, so it has no used root to begin from."
+            )
         self._must(adapter.init)
         self._must(adapter.populate.create, id=USER_DATA)
         target = self._must(adapter.populate.mount, id=USER_DATA).strip().splitlines()[-1]
@@ -343,4 +343,3 @@ def _nothing_fired(trial: Trial, run: Run, before: Observation | None) -> Eviden
         shutdown=None,
         after_shutdown=None,
     )
-

@@ -108,7 +108,10 @@ class _Worker:
         self.connection, theirs = context.Pipe()
         self.left: list[Trial] = []
         self.process: BaseProcess = context.Process(
-            target=_work, args=(theirs, make_runner, number, os.getpid()), name=f"crashinit-worker-{number}", daemon=True
+            target=_work,
+            args=(theirs, make_runner, number, os.getpid()),
+            name=f"crashinit-worker-{number}",
+            daemon=True,
         )
         self.process.start()
         theirs.close()
