@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 
 import pytest
-
 from crashinit.machine.protocol import Provider
 from crashinit.machine.provider import get_provider
 

@@ -49,6 +49,7 @@ class Prepared:
     trials: list[Trial]
     references: dict[Setup, Evidence]
     accel: str
+    left_out: list[str]  # sentences: what the plan does not try, and why
 
 
 def make_runner(driver: str, provider: str) -> TrialRunner:
@@ -63,6 +64,7 @@ def prepare(scenarios: Sequence[Scenario], driver: str, provider: str, out: Path
     """
     references: dict[Setup, Evidence] = {}
     trials: list[Trial] = []
+    left_out: list[str] = []
     emit(Note("preparing a machine (the first time also its image, which takes about a minute)"))
     with make_runner(driver, provider) as runner:
         for scenario in scenarios:
@@ -72,13 +74,14 @@ def prepare(scenarios: Sequence[Scenario], driver: str, provider: str, out: Path
                 references[setup] = _reference(runner, setup)
             operations = references[setup].fault_run.operations
             trials += plan.trials(scenario, operations, driver)
+            left_out += plan.left_out(scenario, operations)
         accel = runner.provider.accel
     out.mkdir(parents=True, exist_ok=True)
     plan.write(out / PLAN, trials)
     for number, (setup, evidence) in enumerate(references.items()):
         given = [setup.given, list(setup.options), setup.deadline]
         store(out, f"reference-{number}", evidence, setup=given, accel=accel)
-    return Prepared(trials, references, accel)
+    return Prepared(trials, references, accel, left_out)
 
 
 def read_prepared(out: Path) -> Prepared:
@@ -95,7 +98,7 @@ def read_prepared(out: Path) -> Prepared:
     missing = {trial.setup for trial in trials} - set(references)
     if missing:
         raise UsageError(f"'{out / EVIDENCE}' lacks the reference that its plan needs: run the scenarios again.")
-    return Prepared(trials, references, accel)
+    return Prepared(trials, references, accel, [])
 
 
 def trace(driver: str, provider: str, setup: Setup, emit: Listener) -> list[tuple[str, OperationRecord]]:
@@ -131,6 +134,9 @@ def run(
     """
     prepared = prepare(scenarios, driver, provider, out, emit)
     chosen = [trial for trial in prepared.trials if select(trial.id)]
+    dropped = len(prepared.trials) - len(chosen)
+    if dropped:
+        prepared.left_out.append(f"{dropped} of the plan's {len(prepared.trials)} trials: they were not selected")
     return run_trials(prepared, chosen, driver, provider, out, workers, emit)
 
 
@@ -142,7 +148,7 @@ def run_trials(
     outcomes: list[Outcome] = []
     begin = time.monotonic()
     interrupted = True
-    emit(RunStarted(driver, provider, prepared.accel, [trial.id for trial in trials]))
+    emit(RunStarted(driver, provider, prepared.accel, [trial.id for trial in trials], prepared.left_out))
     messages = run_groups(list(groups(trials)), functools.partial(make_runner, driver, provider), workers)
     try:
         for message in messages:
@@ -173,8 +179,10 @@ def _judged(message: Done | Failed, prepared: Prepared, adapter: Adapter, out: P
 
 
 def groups(trials: Sequence[Trial]) -> Iterator[list[Trial]]:
-    """The trials, those at one boundary of one recorded init together, so that they share a fork."""
-    for _, group in itertools.groupby(trials, key=lambda trial: (trial.setup, trial.point.operation)):
+    """The trials in the order of their recorded inits, those at one boundary together, so that they share a fork."""
+    setups = list(dict.fromkeys(trial.setup for trial in trials))
+    ordered = sorted(trials, key=lambda trial: (setups.index(trial.setup), trial.point.n))
+    for _, group in itertools.groupby(ordered, key=lambda trial: (trial.setup, trial.point.operation)):
         yield list(group)
 
 
@@ -225,7 +233,7 @@ def _result(
         clauses=clauses or {},
         clause_reasons=clause_reasons or {},
         reason=reason,
-        replay="",
+        replay=f"crashinit replay {trial.id}",
     )
 
 

@@ -4,6 +4,7 @@ An id is made of the scenario, the phase, the operation's key and the victim, ne
 it means the same point on every worker, every day, and after the driver has gained an operation elsewhere.
 """
 
+import itertools
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -86,12 +87,43 @@ def points(scenario: Scenario, operations: Sequence[OperationRecord]) -> list[Po
         if phase == "before":
             chosen = inside[:1]
         elif phase == "during":
-            chosen = inside[1:]
+            chosen = [index for index in inside[1:] if index not in monotonous(operations)]
         else:
             # The last operation of all is the driver's exit: there is no later moment at which it could be struck.
             chosen = [min(inside[-1] + 1, len(operations) - 1)]
         found += [Point(step, phase, operations[index].n, operations[index].key) for index in chosen]
     return found
+
+
+def monotonous(operations: Sequence[OperationRecord]) -> set[int]:
+    """Indices of the data blocks that one program writes one after the other: all but the first, middle and last.
+
+    A mkfs writes hundreds of them, and between two of them nothing but the file system's content changes.
+    """
+    thinned: set[int] = set()
+    for repeated, run in itertools.groupby(enumerate(operations), key=lambda pair: _data(pair[1])):
+        indices = [index for index, _ in run]
+        if repeated:
+            thinned |= set(indices) - {indices[0], indices[len(indices) // 2], indices[-1]}
+    return thinned
+
+
+def _data(operation: OperationRecord) -> tuple[str, int] | None:
+    """What makes an operation part of such a row; None: it never is."""
+    return (operation.object, operation.pid) if operation.kind in ("dev.write", "dev.discard") else None
+
+
+def left_out(scenario: Scenario, operations: Sequence[OperationRecord]) -> list[str]:
+    """What a scenario does not strike although it lies inside its step, as sentences."""
+    if not scenario.step or "during" not in scenario.phases:
+        return []
+    steps = steps_of(operations)
+    count = sum(steps[index] == scenario.step for index in monotonous(operations))
+    if not count:
+        return []
+    return [
+        f"{scenario.name}: {count} writes of data blocks in a row; of each row the first, the middle and the last are struck"
+    ]
 
 
 def trials(scenario: Scenario, operations: Sequence[OperationRecord], driver: str) -> list[Trial]:

@@ -198,7 +198,7 @@ class ScenarioFile(pytest.File):
                 yield TrialItem.from_parent(self, name=trial.id, trial=trial, campaign=campaign)
 
 
-class TrialFailed(Exception):
+class TrialFailedError(Exception):
     """A trial that did not converge; its text is all that a reader needs."""
 
 
@@ -216,10 +216,10 @@ class TrialItem(pytest.Item):
 
         self.result = campaign.run_one(self.campaign.runner(), self.trial, self.campaign.prepared, self.campaign.out)
         if self.result.outcome != "converged":
-            raise TrialFailed
+            raise TrialFailedError
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
-        if not isinstance(excinfo.value, TrialFailed) or self.result is None:
+        if not isinstance(excinfo.value, TrialFailedError) or self.result is None:
             return super().repr_failure(excinfo)
         failed = [
             f"  {clause}: {self.result.clause_reasons.get(clause, '')}"

@@ -36,7 +36,7 @@ class Scenario(BaseModel):
     step: Step | None = Field(default=None, description="The step to strike; or give 'at'.")
     phases: tuple[Phase, ...] = Field(
         default=("before", "during", "after"),
-        description="'before' the step's first operation, 'during' it (before each further operation), 'after' its last.",
+        description="'before' the step's first operation, 'during' it (before each further one), 'after' its last.",
     )
     at: tuple[str, ...] = Field(
         default=(), description="Operations to strike before, by key as `crashinit trace` prints it, instead of a step."

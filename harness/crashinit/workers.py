@@ -9,7 +9,7 @@ import multiprocessing
 import os
 import signal
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -55,7 +55,7 @@ class Failed:
 Message = Begun | Done | Failed
 
 
-def run_groups(groups: Sequence[Group], make_runner: MakeRunner, workers: int) -> Iterator[Message]:
+def run_groups(groups: Sequence[Group], make_runner: MakeRunner, workers: int) -> Generator[Message]:
     """Run every trial on this many workers; yields what happens as it happens.
 
     Closing the iterator (also by an exception such as KeyboardInterrupt) ends all workers and their machines.

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import pytest
-
 from crashinit.adapters.expectation import expectation_of
 from crashinit.contract.judge import judge
 from crashinit.machine.protocol import Provider

@@ -120,7 +120,9 @@ def load(name: str) -> Adapter:
         raise UsageError(f"{path}: not valid TOML: {error}.") from error
     try:
         return Adapter(**data, base=path.resolve().parent)
-    except (ValidationError, TypeError) as error:
-        first = error.errors()[0] if isinstance(error, ValidationError) else {"loc": ("base",), "msg": str(error)}
+    except ValidationError as error:
+        first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         raise UsageError(f"{path}: '{where}': {first['msg'].lower()}.") from error
+    except TypeError as error:
+        raise UsageError(f"{path}: 'base' is not a key of an adapter file.") from error
