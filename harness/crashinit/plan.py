@@ -122,7 +122,7 @@ def left_out(scenario: Scenario, operations: Sequence[OperationRecord]) -> list[
     if not count:
         return []
     return [
-        f"{scenario.name}: {count} writes of data blocks in a row; of each row the first, the middle and the last are struck"
+        f"{scenario.name}: {count} writes of data blocks in rows; the first, middle and last of each row are struck"
     ]
 
 
