@@ -2,7 +2,7 @@
 # Installs the Debian packages that the harness needs on the host, where one is missing.
 # Without root it prints the one command to run, and fails.
 set -eu
-packages="qemu-system-x86 qemu-utils mmdebstrap e2fsprogs cpio busybox-static python3-venv"
+packages="qemu-system-x86 qemu-utils mmdebstrap e2fsprogs busybox-static python3-venv"
 missing=""
 for package in $packages; do
     state=$(dpkg-query -W -f '${db:Status-Abbrev}' "$package" 2>/dev/null || true)
