@@ -33,6 +33,7 @@ BOARD = "q35,memory-backend=ram,usb=off,sata=off,smbus=off,vmport=off,graphics=o
 CMDLINE = "console=ttyS0 quiet panic=0 random.trust_cpu=on net.ifnames=0 tsc=unstable"
 HOTPLUG_PORTS = ("port1", "port2")
 NOT_INSTALLED = f"'{PROGRAM}' is not installed: run 'apt-get install --no-install-recommends qemu-system-x86'"
+MONITOR_ERRORS = (QMPError, TimeoutError, OSError, EOFError)  # EOFError: QEMU was killed while the monitor was read
 
 
 @dataclass(frozen=True)
@@ -143,7 +144,7 @@ class Qemu:
         """One QMP command's answer; MachineError when QEMU refuses it or is gone."""
         try:
             return self._qmp.cmd(name, **arguments)
-        except (QMPError, TimeoutError, OSError) as problem:
+        except MONITOR_ERRORS as problem:
             raise MachineError(f"QEMU's monitor failed at '{name}' ({problem}): {self.why()}") from problem
 
     def reset(self) -> None:
@@ -186,20 +187,20 @@ class Qemu:
         """End the process now. Doing it twice does nothing."""
         self._process.kill()
         self._process.wait()
-        with contextlib.suppress(QMPError, OSError, TimeoutError):
+        with contextlib.suppress(*MONITOR_ERRORS):
             self._qmp.close()
         self.agent.close()
 
     def _connect(self) -> None:
         try:
             self._qmp.connect()
-        except (QMPError, TimeoutError, OSError) as problem:
+        except MONITOR_ERRORS as problem:
             raise MachineError(f"QEMU did not start: {self.why()}") from problem
 
     def _event(self) -> QMPMessage:
         try:
             event = self._qmp.pull_event(QMP_TIMEOUT)
-        except (QMPError, TimeoutError, OSError) as problem:
+        except MONITOR_ERRORS as problem:
             raise MachineError(f"QEMU's monitor fell silent: {self.why()}") from problem
         assert event is not None  # it waits
         return event
