@@ -7,13 +7,14 @@ them collect the same ids. Modules in plain Python get machines by the fixtures 
 """
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from crashinit import fixtures
 from crashinit.errors import CrashinitError
 from crashinit.events import Listener, Note, RunFinished, RunStarted, TrialFinished, TrialResult
 
@@ -42,43 +43,9 @@ def option(config: pytest.Config, name: str) -> str:
 
 def pytest_configure(config: pytest.Config) -> None:
     # Registered late, so that its `host` stands before the one of testinfra's own plugin.
-    config.pluginmanager.register(Fixtures(), "crashinit-fixtures")
+    config.pluginmanager.register(fixtures, "crashinit-fixtures")
     if option(config, "driver") and not config.option.help:
         config.pluginmanager.register(Campaign(config), "crashinit-campaign")
-
-
-class Fixtures:
-    """What a scenario in plain Python works with."""
-
-    @pytest.fixture(scope="session")
-    def crashinit_runner(self, pytestconfig: pytest.Config) -> Iterator[Any]:
-        """The TrialRunner of this process: templates with the driver installed, cloned for each test."""
-        campaign = pytestconfig.pluginmanager.get_plugin("crashinit-campaign")
-        if campaign is None:
-            raise pytest.UsageError("this test needs a driver: give --crashinit-driver, for example 'reference'.")
-        yield campaign.runner()
-
-    @pytest.fixture
-    def machine(self, crashinit_runner: Any) -> Iterator[Any]:
-        """A fresh machine in which the driver is installed and has never run (a machine.protocol.Machine)."""
-        with crashinit_runner.driver_template().clone(forkable=True) as machine:
-            machine.call("mark")
-            yield machine
-
-    @pytest.fixture
-    def driver(self, crashinit_runner: Any, machine: Any) -> Any:
-        """The driver in that machine (a trial.Driven): init, shutdown, observe, exercise."""
-        from crashinit.plan import Setup
-        from crashinit.trial import Driven
-
-        return Driven(machine, crashinit_runner.adapter, Setup("fresh", (), 60.0))
-
-    @pytest.fixture
-    def host(self, machine: Any) -> Any:
-        """testinfra's host, carried by the guest agent of that machine."""
-        from crashinit.machine.host import host_of
-
-        return host_of(machine)
 
 
 class Campaign:
