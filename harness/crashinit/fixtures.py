@@ -25,9 +25,9 @@ def machine(crashinit_runner: Any) -> Iterator[Any]:
 
 @pytest.fixture
 def driver(crashinit_runner: Any, machine: Any) -> Any:
-    """The driver in that machine (a trial.Driven): init, shutdown, observe, exercise."""
+    """The driver in that machine (a driven.Driven): init, shutdown, observe, exercise."""
+    from crashinit.driven import Driven
     from crashinit.plan import Setup
-    from crashinit.trial import Driven
 
     return Driven(machine, crashinit_runner.adapter, Setup("fresh", (), 60.0))
 

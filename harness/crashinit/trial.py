@@ -5,178 +5,16 @@ A recorded init goes forward only. Trials that come in the order of the trace sh
 init, and per boundary for what comes after it.
 """
 
-import hashlib
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
-from typing import Any, Self
+from contextlib import ExitStack
+from typing import Self
 
 from crashinit.adapters import Adapter
-from crashinit.contract.observation import Evidence, Exercise, Observation, OperationRecord, Run
-from crashinit.errors import GuestError
+from crashinit.contract.observation import Evidence, Observation, OperationRecord, Run
+from crashinit.driven import Driven, Seconds, succeeded
 from crashinit.machine.protocol import Machine, Provider, Template
 from crashinit.plan import Setup, Trial
-
-GRACE = 30.0  # seconds that the agent gets beyond the deadline of what it runs
-USER_DATA = "crashinit-user-data"  # the device that a populated root holds
-PAYLOAD_SIZE = 1 << 20  # bytes of known data in it
-
-
-@dataclass
-class Seconds:
-    """How long the parts of a trial took; `guest` is what the driver and the probe themselves used of it."""
-
-    parts: dict[str, float] = field(default_factory=dict)
-    guest: float = 0.0
-
-    @contextmanager
-    def part(self, name: str) -> Iterator[None]:
-        """Add the time spent inside to the part of that name."""
-        begin = time.monotonic()
-        try:
-            yield
-        finally:
-            self.parts[name] = self.parts.get(name, 0.0) + time.monotonic() - begin
-
-
-class Recording:
-    """One init without faults, held at a boundary, in a machine that can be forked there."""
-
-    def __init__(self, machine: Machine, state: dict[str, Any], setup: Setup) -> None:
-        self.machine = machine
-        self.setup = setup
-        self.state = state
-        self._fork: tuple[str, Template] | None = None
-
-    @property
-    def operation(self) -> OperationRecord | None:
-        """The operation before which the init is held; None when it has ended."""
-        held = self.state["operation"]
-        return OperationRecord.model_validate(held) if held else None
-
-    def forward(self, stop: str) -> None:
-        """Go on to the operation of that key, or to the end when it does not come."""
-        self._drop_fork()
-        self.state = self.machine.call(
-            "gate_resume", timeout=self.setup.deadline + GRACE, gate=self.state["gate"], stop=stop
-        )
-
-    def fork(self) -> Template:
-        """A template of this very moment; kept until the recording moves on."""
-        key = self.operation.key if self.operation else ""
-        if self._fork is None or self._fork[0] != key:
-            self._drop_fork()
-            self._fork = (key, self.machine.fork())
-        return self._fork[1]
-
-    def close(self) -> None:
-        """End the machine."""
-        self._drop_fork()
-        self.machine.close()
-
-    def _drop_fork(self) -> None:
-        if self._fork:
-            self._fork[1].close()
-            self._fork = None
-
-
-class Driven:
-    """The driver in one machine: its runs and what the probe sees of it."""
-
-    def __init__(self, machine: Machine, adapter: Adapter, setup: Setup, seconds: Seconds | None = None) -> None:
-        self.machine = machine
-        self.adapter = adapter
-        self.setup = setup
-        self.seconds = seconds or Seconds()
-
-    def begin_init(self, stop: str) -> dict[str, Any]:
-        """Start the init under the gate; the gate's state when it is held or has ended."""
-        state: dict[str, Any] = self.machine.call(
-            "gate_start",
-            timeout=self.setup.deadline + GRACE,
-            argv=self.adapter.command(self.adapter.init, self.setup.options),
-            env={},
-            root=self.adapter.root,
-            deadline=self.setup.deadline,
-            stop=stop,
-        )
-        return state
-
-    def finish(self, gate: Any) -> Run:
-        """The record of a gated run."""
-        return Run.model_validate(self.machine.call("gate_finish", timeout=GRACE, gate=gate))
-
-    def init(self) -> Run:
-        """One init from start to end."""
-        with self.seconds.part("init"):
-            run = self.finish(self.begin_init("never")["gate"])
-        self.seconds.guest += run.seconds
-        return run
-
-    def shutdown(self) -> Run:
-        """The driver's own orderly end."""
-        with self.seconds.part("shutdown"):
-            done = self.machine.run(
-                *self.adapter.command(self.adapter.shutdown, self.setup.options), timeout=self.setup.deadline
-            )
-        self.seconds.guest += done.seconds
-        return Run(
-            argv=list(done.argv),
-            exit=done.exit,
-            timed_out=done.timed_out,
-            stdout=done.stdout,
-            stderr=done.stderr,
-            seconds=done.seconds,
-            operations=[],
-            uevents=[],
-        )
-
-    def observe(self, *, digests: bool = False, after_shutdown: bool = False) -> Observation:
-        """The system's state as the probe sees it now."""
-        return Observation.model_validate(self._ask("probe", {"digests": digests, "after_shutdown": after_shutdown}))
-
-    def exercise(self) -> Exercise:
-        """Use the base as a container engine would: snapshot, mount, write, read back, remove."""
-        return Exercise.model_validate(self._ask("exercise", {}))
-
-    def _ask(self, call: str, spec: dict[str, Any]) -> Any:
-        begin = time.monotonic()
-        with self.seconds.part(call):
-            answer = self.machine.call(
-                call,
-                timeout=self.setup.deadline + GRACE,
-                spec={"root": self.adapter.root, "format": self.adapter.metadata, **spec},
-            )
-        self.seconds.guest += time.monotonic() - begin
-        return answer
-
-    def populate(self) -> None:
-        """Initialise the root and put known data into a device of its own; then shut down."""
-        adapter = self.adapter
-        if adapter.populate is None:
-            raise GuestError(
-                f"the adapter '{adapter.name}' has no [populate] part, so it has no used root to begin from."
-            )
-        self._must(adapter.init)
-        self._must(adapter.populate.create, id=USER_DATA)
-        target = self._must(adapter.populate.mount, id=USER_DATA).strip().splitlines()[-1]
-        self.machine.put(payload(), f"{target}/crashinit-payload")
-        self._must(adapter.populate.unmount, id=USER_DATA)
-
-    def _must(self, words: tuple[str, ...], **names: str) -> str:
-        argv = self.adapter.command(words, self.setup.options, **names)
-        return self.machine.run(*argv, timeout=self.setup.deadline).check().stdout
-
-
-def payload() -> bytes:
-    """PAYLOAD_SIZE bytes that do not compress and are the same on every day: a chain of SHA-256 digests."""
-    block = hashlib.sha256(b"crashinit").digest()
-    out = bytearray()
-    while len(out) < PAYLOAD_SIZE:
-        out += block
-        block = hashlib.sha256(block).digest()
-    return bytes(out)
+from crashinit.recording import Recording
 
 
 class TrialRunner:
@@ -322,11 +160,6 @@ class TrialRunner:
         if self._recording:
             self._recording.close()
             self._recording = None
-
-
-def succeeded(run: Run) -> bool:
-    """Whether an init reported success in time."""
-    return run.exit == 0 and not run.timed_out
 
 
 def _nothing_fired(trial: Trial, run: Run, before: Observation | None) -> Evidence:

@@ -30,7 +30,7 @@ QMP_TIMEOUT = 60.0  # seconds; a healthy monitor answers in milliseconds, a star
 CONSOLE_TAIL = 6  # lines of the console that an error shows
 # q35 boots reliably under TCG and has the PCIe ports that disks are plugged into; what a machine never uses is off.
 BOARD = "q35,memory-backend=ram,usb=off,sata=off,smbus=off,vmport=off,graphics=off"
-CMDLINE = "console=ttyS0 quiet panic=0 random.trust_cpu=on net.ifnames=0 tsc=unstable"
+CMDLINE = "console=ttyS0 quiet panic=0 random.trust_cpu=on net.ifnames=0 tsc=unstable norandmaps"
 HOTPLUG_PORTS = ("port1", "port2")
 NOT_INSTALLED = f"'{PROGRAM}' is not installed: run 'apt-get install --no-install-recommends qemu-system-x86'"
 MONITOR_ERRORS = (QMPError, TimeoutError, OSError, EOFError)  # EOFError: QEMU was killed while the monitor was read
