@@ -3,6 +3,7 @@
 It knows no pytest and no console: the command line and the pytest plugin are two faces over it.
 """
 
+import contextlib
 import functools
 import gzip
 import itertools
@@ -25,6 +26,7 @@ from crashinit.events import (
     Listener,
     Note,
     Outcome,
+    RunExtended,
     RunFinished,
     RunStarted,
     TrialFinished,
@@ -127,9 +129,12 @@ def run(
     workers: int,
     select: Callable[[str], bool],
     emit: Listener,
+    *,
+    second_crashes: int = 0,
 ) -> list[Outcome]:
     """Run the trials of these scenarios whose id is selected; the outcomes of those that ended.
 
+    `second_crashes`: of the re-inits of these trials, that many are crashed once more, spread over all boundaries.
     An interruption (KeyboardInterrupt) ends every machine, tells the listeners, and goes on to the caller.
     """
     prepared = prepare(scenarios, driver, provider, out, emit)
@@ -137,30 +142,68 @@ def run(
     dropped = len(prepared.trials) - len(chosen)
     if dropped:
         prepared.left_out.append(f"{dropped} of the plan's {len(prepared.trials)} trials: they were not selected")
-    return run_trials(prepared, chosen, driver, provider, out, workers, emit)
+
+    def more() -> tuple[list[Trial], list[str]]:
+        every = [trial for first in prepared.trials for trial in _second_crashes(first, out)]
+        sample = plan.spread(every, second_crashes)
+        plan.write(out / PLAN, [*prepared.trials, *sample])
+        left = len(every) - len(sample)
+        said = [f"{left} of {len(every)} second crashes: a sample of {len(sample)} is spread over all"] if left else []
+        return [trial for trial in sample if select(trial.id)], said
+
+    return run_trials(prepared, chosen, driver, provider, out, workers, emit, more if second_crashes else None)
+
+
+def _second_crashes(first: Trial, out: Path) -> list[Trial]:
+    """The crashes of a trial's re-init; none when another trial stands for it, or it has none."""
+    try:
+        evidence = stored(out, first.id)
+    except FileNotFoundError:
+        return []
+    if evidence.same_as or evidence.fired is None or not evidence.reinits:
+        return []
+    return plan.second_crashes(first, evidence.reinits[0].operations)
 
 
 def run_trials(
-    prepared: Prepared, trials: Sequence[Trial], driver: str, provider: str, out: Path, workers: int, emit: Listener
+    prepared: Prepared,
+    trials: Sequence[Trial],
+    driver: str,
+    provider: str,
+    out: Path,
+    workers: int,
+    emit: Listener,
+    more: Callable[[], tuple[list[Trial], list[str]]] | None = None,
 ) -> list[Outcome]:
-    """Run planned trials on this many workers and judge each as it ends."""
+    """Run planned trials on this many workers and judge each as it ends.
+
+    `more` is asked after them for trials that follow from them, and what of those is left out.
+    """
     adapter = load_adapter(driver)
     outcomes: list[Outcome] = []
     begin = time.monotonic()
     interrupted = True
+
+    def batch(trials: Sequence[Trial]) -> None:
+        messages = run_groups(list(groups(trials)), functools.partial(make_runner, driver, provider), workers)
+        with contextlib.closing(messages):
+            for message in messages:
+                if isinstance(message, Begun):
+                    emit(TrialStarted(message.trial.id, message.worker))
+                    continue
+                result = _judged(message, prepared, adapter, out)
+                outcomes.append(result.outcome)
+                emit(TrialFinished(result))
+
     emit(RunStarted(driver, provider, prepared.accel, [trial.id for trial in trials], prepared.left_out))
-    messages = run_groups(list(groups(trials)), functools.partial(make_runner, driver, provider), workers)
     try:
-        for message in messages:
-            if isinstance(message, Begun):
-                emit(TrialStarted(message.trial.id, message.worker))
-                continue
-            result = _judged(message, prepared, adapter, out)
-            outcomes.append(result.outcome)
-            emit(TrialFinished(result))
+        batch(trials)
+        if more:
+            further, left_out = more()
+            emit(RunExtended([trial.id for trial in further], left_out))
+            batch(further)
         interrupted = False
     finally:
-        messages.close()
         emit(RunFinished(time.monotonic() - begin, interrupted))
     return outcomes
 
@@ -179,11 +222,21 @@ def _judged(message: Done | Failed, prepared: Prepared, adapter: Adapter, out: P
 
 
 def groups(trials: Sequence[Trial]) -> Iterator[list[Trial]]:
-    """The trials in the order of their recorded inits, those at one boundary together, so that they share a fork."""
+    """The trials in the order of their recorded inits; those that share a held init, and so a fork, together."""
     setups = list(dict.fromkeys(trial.setup for trial in trials))
-    ordered = sorted(trials, key=lambda trial: (setups.index(trial.setup), trial.point.n))
-    for _, group in itertools.groupby(ordered, key=lambda trial: (trial.setup, trial.point.operation)):
+
+    def order(trial: Trial) -> tuple[int, int, str, int]:
+        earlier = trial.earlier
+        return setups.index(trial.setup), earlier.n if earlier else 0, trial.victim if earlier else "", trial.point.n
+
+    for _, group in itertools.groupby(sorted(trials, key=order), key=_shared):
         yield list(group)
+
+
+def _shared(trial: Trial) -> object:
+    if trial.earlier:
+        return trial.setup, trial.earlier, trial.victim
+    return trial.setup, trial.point.operation
 
 
 def result_of(
@@ -200,6 +253,7 @@ def result_of(
         seconds={part: round(value, 3) for part, value in seconds.items()},
         clauses={clause: v.status for clause, v in verdicts.items()},
         clause_reasons={clause: v.reason for clause, v in verdicts.items() if v.reason},
+        same_as=evidence.same_as,
     )
 
 
@@ -216,6 +270,7 @@ def _result(
     seconds: dict[str, float] | None = None,
     clauses: dict[str, ClauseStatus] | None = None,
     clause_reasons: dict[str, str] | None = None,
+    same_as: str = "",
 ) -> TrialResult:
     return TrialResult(
         id=trial.id,
@@ -234,6 +289,7 @@ def _result(
         clause_reasons=clause_reasons or {},
         reason=reason,
         replay=f"crashinit replay {trial.id}",
+        same_as=same_as,
     )
 
 
@@ -243,3 +299,9 @@ def store(out: Path, name: str, evidence: Evidence, **facts: object) -> None:
     directory.mkdir(parents=True, exist_ok=True)
     with gzip.open(directory / f"{name.replace('/', '~')}.json.gz", "wt", encoding="utf-8", compresslevel=3) as file:
         json.dump({**facts, "evidence": evidence.model_dump()}, file)
+
+
+def stored(out: Path, name: str) -> Evidence:
+    """The evidence that `store` kept. Raises FileNotFoundError when there is none."""
+    with gzip.open(out / EVIDENCE / f"{name.replace('/', '~')}.json.gz", "rt", encoding="utf-8") as file:
+        return Evidence.model_validate(json.load(file)["evidence"])

@@ -21,10 +21,12 @@ from crashinit.errors import CrashinitError, UsageError
 if TYPE_CHECKING:
     from crashinit.plan import Trial
     from crashinit.report import Reports
+    from crashinit.scenario import Scenario
 
 OK, FAILED, INTERRUPTED, HARNESS_ERROR, USAGE_ERROR, NOTHING_RAN = range(6)
 SCENARIOS = Path("scenarios/steps")
 REPORTS = Path("reports")
+NAMED = ("populated", "reboot")  # what an exploration bears in its name, because it is not the default
 
 app = typer.Typer(
     help="Crash-tests the initialisation of storage drivers: kill it at every step, run it again, "
@@ -57,7 +59,8 @@ def doctor() -> int:
 
     findings = examine()
     for finding in findings:
-        print(f"{'ok' if finding.ok else 'MISSING':8} {finding.name}: {finding.text}")
+        state = finding.state.upper() if finding.state == "missing" else finding.state
+        print(f"{state:8} {finding.name}: {finding.text}")
         if finding.remedy:
             print(f"{'':8} {finding.remedy}")
     return OK if all(finding.ok or not finding.required for finding in findings) else HARNESS_ERROR
@@ -78,14 +81,31 @@ def run(
     force: Annotated[bool, typer.Option("--force", help="Replace the results in '--out'.")] = False,
 ) -> int:
     """Run the trials of scenario files against a driver."""
-    from crashinit import adapters, campaign, scenario
+    from crashinit import scenario
+
+    scenarios = scenario.find(paths or [SCENARIOS])
+    return _campaign(driver, scenarios, provider, out, workers, select, resume=resume, force=force)
+
+
+def _campaign(
+    driver: str,
+    scenarios: "list[Scenario]",
+    provider: ProviderName,
+    out: Path | None,
+    workers: int,
+    select: str,
+    *,
+    resume: bool,
+    force: bool,
+    second_crashes: int = 0,
+) -> int:
+    """Run scenarios with all reports; the exit code that the results deserve."""
+    from crashinit import adapters, campaign
     from crashinit.report.results import finished_ids
     from crashinit.selection import matcher
 
     selected = matcher(select) if select else lambda _: True
-    name = adapters.load(driver).name
-    scenarios = scenario.find(paths or [SCENARIOS])
-    directory = _directory(out, name, resume=resume, force=force)
+    directory = _directory(out, adapters.load(driver).name, resume=resume, force=force)
     done = finished_ids(directory) if resume else frozenset()
     with _reports(directory, resume=resume) as reports:
         campaign.run(
@@ -96,8 +116,70 @@ def run(
             workers,
             lambda trial: trial not in done and selected(trial),
             reports,
+            second_crashes=second_crashes,
         )
     return _code(directory)
+
+
+class FaultName(StrEnum):
+    """What is done at a boundary."""
+
+    KILL = "kill"
+    ERRNO = "errno"
+    POWER_CUT = "power-cut"
+
+
+@app.command()
+def explore(
+    driver: Driver,
+    fault: Annotated[FaultName, typer.Option("--fault", help="What is done at each boundary of the init.")],
+    step: Annotated[list[str] | None, typer.Option("--step", metavar="S", help="Only boundaries in this step.")] = None,
+    depth: Annotated[int, typer.Option("--depth", min=1, max=2, help="2: crash the re-inits as well.")] = 1,
+    budget: Annotated[int, typer.Option("--budget", metavar="N", min=1, help="With '--depth 2': how many.")] = 200,
+    everything: Annotated[bool, typer.Option("--all", help="With '--depth 2': every second crash.")] = False,
+    error: Annotated[str, typer.Option("--errno", metavar="E,...", help="With '--fault errno': only these.")] = "",
+    victim: Annotated[list[str] | None, typer.Option("--victim", metavar="V", help="process or tree.")] = None,
+    given: Annotated[str, typer.Option("--given", metavar="G", help="The root before: fresh or populated.")] = "fresh",
+    recovery: Annotated[str, typer.Option("--recovery", metavar="R", help="init, or reboot and then init.")] = "init",
+    representative: Annotated[
+        bool, typer.Option("--representative", help="Of the same operations in a row: first, middle and last.")
+    ] = False,
+    storage_opt: Annotated[
+        list[str] | None, typer.Option("--storage-opt", metavar="K=V", help="Beyond the adapter's own options.")
+    ] = None,
+    deadline: Annotated[float, typer.Option("--deadline", metavar="S", help="Seconds that one init may take.")] = 60.0,
+    provider: Provider = ProviderName.QEMU,
+    out: Out = None,
+    workers: Workers = 1,
+    select: Annotated[str, typer.Option("-k", metavar="EXPR", help="Only trials whose id matches this.")] = "",
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in '--out'.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace the results in '--out'.")] = False,
+) -> int:
+    """Strike every boundary of a driver's init."""
+    from crashinit import scenario
+
+    if fault is FaultName.POWER_CUT:
+        raise UsageError("'--fault power-cut' is not there yet: give kill or errno.")
+    if depth == 2 and fault is not FaultName.KILL:
+        raise UsageError("'--depth 2' crashes re-inits: it goes with '--fault kill' alone.")
+    made = scenario.from_options(
+        {
+            "title": f"Every boundary of the init is struck: {fault.value}.",
+            "name": "/".join(["explore", fault.value, *(word for word in (given, recovery) if word in NAMED)]),
+            "fault": fault.value,
+            "step": "all",
+            "steps": step or (),
+            "victims": victim or ("process", "tree"),
+            "given": given,
+            "recovery": recovery,
+            "representative": representative,
+            "options": storage_opt or (),
+            "deadline": deadline,
+            **({"errnos": [word.strip().upper() for word in error.split(",")]} if error else {}),
+        }
+    )
+    second = 0 if depth == 1 else sys.maxsize if everything else budget
+    return _campaign(driver, [made], provider, out, workers, select, resume=resume, force=force, second_crashes=second)
 
 
 @app.command()
@@ -172,6 +254,70 @@ def compare(
     if not comparison.common:
         return NOTHING_RAN if comparison.equal else FAILED
     return OK if comparison.equal else FAILED
+
+
+images = typer.Typer(help="What machines are made from.", rich_markup_mode=None)
+app.add_typer(images, name="image")
+
+
+@images.callback()
+def _images() -> None:
+    """A group, although it has one command so far."""
+
+
+@images.command("box")
+def image_box(
+    packages: Annotated[
+        list[str] | None, typer.Argument(metavar="PACKAGE", help="Debian packages beyond the standard ones.")
+    ] = None,
+) -> int:
+    """Build the Vagrant box from Debian packages, if the cache does not hold it; print its path."""
+    from crashinit.machine import box
+
+    made = box.box(tuple(packages or ()), note=lambda text: print(text, file=sys.stderr))
+    print(made.file)
+    print(f"add it with: vagrant box add --force --name {box.NAME} {made.file}", file=sys.stderr)
+    return OK
+
+
+drivers = typer.Typer(help="The drivers that can be tested.", rich_markup_mode=None, invoke_without_command=True)
+app.add_typer(drivers, name="drivers")
+
+
+@drivers.callback()
+def drivers_list(context: typer.Context) -> int:
+    """List the drivers that can be tested, unless a command says otherwise."""
+    from crashinit import adapters
+
+    if context.invoked_subcommand is None:
+        for name in adapters.names():
+            print(f"{name:20} {adapters.load(name).title}")
+    return OK
+
+
+@drivers.command("check")
+def drivers_check(
+    driver: Annotated[str, typer.Argument(metavar="FILE", help="An adapter file's path, or an adapter's name.")],
+    provider: Provider = ProviderName.QEMU,
+    deadline: Annotated[float, typer.Option("--deadline", min=1, help="Seconds that the init may take.")] = 60.0,
+) -> int:
+    """Check an adapter file, then run one init without faults and judge it."""
+    from crashinit import adapters
+    from crashinit.drivers import check
+
+    adapter = adapters.load(driver)
+    print(f"{adapter.name}: {adapter.title}")
+    found = check(driver, provider.value, deadline)
+    ended = "got ready" if found.run.exit is None else "ended"
+    print(f"without a fault its init {ended} after {found.run.seconds:.1f} s")
+    print(f"operations: {', '.join(f'{step} {count}' for step, count in found.steps.items()) or 'none'}")
+    for step, reason in adapter.absent.items():
+        print(f"no step '{step}': {reason}")
+    for step in found.unexplained:
+        print(f"no step '{step}': if that is how the driver works, say why in [absent]")
+    for clause, verdict in found.verdicts.items():
+        print(f"{clause} {verdict.status:4} {verdict.reason}".rstrip())
+    return OK if found.ok and not found.unexplained else FAILED
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

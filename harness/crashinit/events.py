@@ -29,6 +29,7 @@ class TrialResult:
     clause_reasons: dict[str, str]  # why, for each clause that failed or could not be judged
     reason: str  # one sentence, empty when converged
     replay: str  # the command that does this trial again
+    same_as: str = ""  # the trial that stands for this one, because its fault was the very same; "": it ran itself
 
     def as_json(self) -> dict[str, Any]:
         """The object as results.jsonl holds it."""
@@ -52,6 +53,14 @@ class RunStarted:
 
 
 @dataclass(frozen=True)
+class RunExtended:
+    """The run goes on with trials that follow from those before."""
+
+    trials: list[str]
+    left_out: list[str]
+
+
+@dataclass(frozen=True)
 class TrialStarted:
     id: str
     worker: int
@@ -68,5 +77,5 @@ class RunFinished:
     interrupted: bool
 
 
-Event = Note | RunStarted | TrialStarted | TrialFinished | RunFinished
+Event = Note | RunStarted | RunExtended | TrialStarted | TrialFinished | RunFinished
 Listener = Callable[[Event], None]

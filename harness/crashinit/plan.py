@@ -8,14 +8,17 @@ import itertools
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from crashinit.contract.observation import OperationRecord
+from crashinit.errnos import errors_of
 from crashinit.errors import UsageError
 from crashinit.scenario import Scenario
 from crashinit.trace import steps_of
+
+LASTING = ("once", "always")  # an error strikes one call, or that and every later one of its kind on its object
 
 
 @dataclass(frozen=True)
@@ -47,8 +50,11 @@ class Trial:
     setup: Setup
     point: Point
     fault: str
-    victim: str
+    victim: str  # of a kill: "process" or "tree"; of an error: "once", or "always" from then on
     restarts: int
+    error: str = ""  # of fault "errno": the name of the error
+    recovery: str = "init"  # or "reboot" and then init
+    earlier: Point | None = None  # a boundary of the first init, at which that was killed; `point` is of the re-init
 
     def as_json(self) -> dict[str, Any]:
         """The trial as a plan file holds it."""
@@ -58,11 +64,13 @@ class Trial:
     def from_json(cls, data: Mapping[str, Any]) -> "Trial":
         """The inverse of as_json."""
         setup = data["setup"]
+        earlier = data.get("earlier")
         return cls(
             **{
                 **data,
                 "setup": Setup(setup["given"], tuple(setup["options"]), setup["deadline"]),
                 "point": Point(**data["point"]),
+                "earlier": Point(**earlier) if earlier else None,
             }
         )
 
@@ -78,6 +86,13 @@ def points(scenario: Scenario, operations: Sequence[OperationRecord]) -> list[Po
     if scenario.at:
         known = {operation.key: (operation.n, step) for operation, step in zip(operations, steps, strict=True)}
         return [Point(known.get(key, (0, ""))[1], "before", known.get(key, (0, ""))[0], key) for key in scenario.at]
+    thinned = in_rows(operations) if scenario.representative else frozenset[int]()
+    if scenario.step == "all":
+        return [
+            Point(step, "before" if steps.index(step) == index else "during", operation.n, operation.key)
+            for index, (operation, step) in enumerate(zip(operations, steps, strict=True))
+            if index not in thinned and step in (scenario.steps or steps)
+        ]
     inside = [index for index, step in enumerate(steps) if step == scenario.step]
     step = scenario.step or ""
     if not inside:
@@ -87,7 +102,7 @@ def points(scenario: Scenario, operations: Sequence[OperationRecord]) -> list[Po
         if phase == "before":
             chosen = inside[:1]
         elif phase == "during":
-            chosen = [index for index in inside[1:] if index not in monotonous(operations)]
+            chosen = [index for index in inside[1:] if index not in thinned]
         else:
             # The last operation of all is the driver's exit: there is no later moment at which it could be struck.
             chosen = [min(inside[-1] + 1, len(operations) - 1)]
@@ -95,42 +110,49 @@ def points(scenario: Scenario, operations: Sequence[OperationRecord]) -> list[Po
     return found
 
 
-def monotonous(operations: Sequence[OperationRecord]) -> set[int]:
-    """Indices of the data blocks that one program writes one after the other: all but the first, middle and last.
+def in_rows(operations: Sequence[OperationRecord]) -> frozenset[int]:
+    """Indices of what one program asks of one object time and again in a row: all but the first, middle and last.
 
-    A mkfs writes hundreds of them, and between two of them nothing but the file system's content changes.
+    A mkfs writes many blocks, and between two of them nothing but the file system's content changes.
     """
     thinned: set[int] = set()
-    for repeated, run in itertools.groupby(enumerate(operations), key=lambda pair: _data(pair[1])):
-        indices = [index for index, _ in run]
-        if repeated:
-            thinned |= set(indices) - {indices[0], indices[len(indices) // 2], indices[-1]}
-    return thinned
+    for _, row in itertools.groupby(enumerate(operations), key=lambda pair: _asked(pair[1])):
+        indices = [index for index, _ in row]
+        thinned |= set(indices) - {indices[0], indices[len(indices) // 2], indices[-1]}
+    return frozenset(thinned)
 
 
-def _data(operation: OperationRecord) -> tuple[str, int] | None:
-    """What makes an operation part of such a row; None: it never is."""
-    return (operation.object, operation.pid) if operation.kind in ("dev.write", "dev.discard") else None
+def _asked(operation: OperationRecord) -> tuple[str, str, int]:
+    return operation.kind, operation.object, operation.pid
 
 
 def left_out(scenario: Scenario, operations: Sequence[OperationRecord]) -> list[str]:
-    """What a scenario does not strike although it lies inside its step, as sentences."""
-    if not scenario.step or "during" not in scenario.phases:
-        return []
+    """What a scenario does not strike although it lies inside its steps, as sentences."""
     steps = steps_of(operations)
-    count = sum(steps[index] == scenario.step for index in monotonous(operations))
-    if not count:
-        return []
-    return [
-        f"{scenario.name}: {count} writes of data blocks in rows; the first, middle and last of each row are struck"
-    ]
+    said: list[str] = []
+    if scenario.representative and not scenario.at and "during" in scenario.phases:
+        wanted = scenario.steps or steps if scenario.step == "all" else [scenario.step]
+        count = sum(steps[index] in wanted for index in in_rows(operations))
+        if count:
+            said.append(
+                f"{scenario.name}: {count} operations in rows of the same kind on the same object; the first, middle "
+                "and last of each row are struck"
+            )
+    if scenario.step == "all" and scenario.steps:
+        count = sum(step not in scenario.steps for step in steps)
+        said.append(f"{scenario.name}: {count} boundaries in other steps than {', '.join(scenario.steps)}")
+    if scenario.step == "all" and scenario.fault == "errno":
+        count = sum(not errors_of(operation.kind) for operation in operations)
+        said.append(f"{scenario.name}: {count} operations that cannot fail (the end of a process)")
+    return said
 
 
 def trials(scenario: Scenario, operations: Sequence[OperationRecord], driver: str) -> list[Trial]:
     """Every trial of one scenario, in the order of the trace."""
+    kinds = {operation.key: operation.kind for operation in operations}
     return [
         Trial(
-            id=f"{scenario.name}/{point.phase}/{_slug(point.operation)}/{victim}",
+            id="/".join(part for part in (scenario.name, _phase(scenario, point), slug(point.operation), how) if part),
             driver=driver,
             scenario=scenario.name,
             setup=setup_of(scenario),
@@ -138,13 +160,51 @@ def trials(scenario: Scenario, operations: Sequence[OperationRecord], driver: st
             fault=scenario.fault,
             victim=victim,
             restarts=scenario.restarts,
+            error=error,
+            recovery=scenario.recovery,
         )
         for point in points(scenario, operations)
-        for victim in scenario.victims
+        for how, victim, error in _faults(scenario, kinds.get(point.operation))
     ]
 
 
-def _slug(key: str) -> str:
+def _phase(scenario: Scenario, point: Point) -> str:
+    """What stands for the phase in an id: a scenario of all boundaries strikes each of them once."""
+    return "" if scenario.step == "all" else point.phase
+
+
+def _faults(scenario: Scenario, kind: str | None) -> list[tuple[str, str, str]]:
+    """What is done at a boundary: (end of the trial's id, victim, error)."""
+    if scenario.fault == "kill":
+        return [(victim, victim, "") for victim in scenario.victims]
+    possible = scenario.errnos if kind is None else errors_of(kind)
+    return [
+        (f"{error}-{lasting}", lasting, error) for error in scenario.errnos if error in possible for lasting in LASTING
+    ]
+
+
+def second_crashes(first: Trial, reinit: Sequence[OperationRecord]) -> list[Trial]:
+    """The re-init of a trial, crashed at each of its own boundaries in turn, by the same victim."""
+    steps = steps_of(reinit)
+    return [
+        replace(
+            first,
+            id=f"{first.id}/then/{slug(operation.key)}",
+            point=Point(step, "before" if steps.index(step) == index else "during", operation.n, operation.key),
+            earlier=first.point,
+        )
+        for index, (operation, step) in enumerate(zip(reinit, steps, strict=True))
+    ]
+
+
+def spread(plan: Sequence[Trial], budget: int) -> list[Trial]:
+    """As many trials as the budget allows, evenly spread over the plan; the same ones each time."""
+    if budget >= len(plan):
+        return list(plan)
+    return [plan[index * len(plan) // budget] for index in range(budget)]
+
+
+def slug(key: str) -> str:
     """A key as it appears in an id: no blanks and no slashes, so that shells and file names take it as it is."""
     return re.sub(r"[^A-Za-z0-9.#*_+-]+", "-", key).strip("-").replace("*", "x").replace("#", "-")
 

@@ -2,19 +2,23 @@
 
 from typing import Any
 
-from crashinit.contract.observation import OperationRecord
+from crashinit.contract.observation import OperationRecord, Run
 from crashinit.driven import GRACE
 from crashinit.machine.protocol import Machine, Template
-from crashinit.plan import Setup
+from crashinit.plan import Point, Setup
 
 
 class Recording:
-    """One init without faults, held at a boundary, in a machine that can be forked there."""
+    """One init held at a boundary, in a machine that can be forked there.
 
-    def __init__(self, machine: Machine, state: dict[str, Any], setup: Setup) -> None:
+    `earlier`: the inits that were killed in this machine before.
+    """
+
+    def __init__(self, machine: Machine, state: dict[str, Any], setup: Setup, earlier: tuple[Run, ...] = ()) -> None:
         self.machine = machine
         self.setup = setup
         self.state = state
+        self.earlier = earlier
         self._fork: tuple[str, Template] | None = None
 
     @property
@@ -23,12 +27,21 @@ class Recording:
         held = self.state["operation"]
         return OperationRecord.model_validate(held) if held else None
 
-    def forward(self, stop: str) -> None:
-        """Go on to the operation of that key, or to the end when it does not come."""
-        self._drop_fork()
-        self.state = self.machine.call(
-            "gate_resume", timeout=self.setup.deadline + GRACE, gate=self.state["gate"], stop=stop
-        )
+    @property
+    def alone(self) -> bool:
+        """Whether the driver has no process but its first, so that to kill it and to kill its tree are the same."""
+        return bool(self.state["processes"] == 1)
+
+    def reach(self, point: Point) -> bool:
+        """Go on to a boundary unless it is behind; whether the init is held there now."""
+        held = self.operation
+        if held and held.key != point.operation and held.n < point.n:
+            self._drop_fork()
+            self.state = self.machine.call(
+                "gate_resume", timeout=self.setup.deadline + GRACE, gate=self.state["gate"], stop=point.operation
+            )
+            held = self.operation
+        return held is not None and held.key == point.operation
 
     def fork(self) -> Template:
         """A template of this very moment; kept until the recording moves on."""

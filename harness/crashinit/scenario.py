@@ -12,12 +12,14 @@ from typing import Any, Literal, Self
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from crashinit.errnos import ERRNOS, Errno
 from crashinit.errors import UsageError
 
-Step = Literal["loopback", "pool-create", "base-create", "mkfs", "metadata-save"]
+Step = Literal["loopback", "pool-create", "base-create", "mkfs", "metadata-save", "all"]
 Phase = Literal["before", "during", "after"]
 Victim = Literal["process", "tree"]
 Given = Literal["fresh", "populated"]
+Recovery = Literal["init", "reboot"]
 
 
 class Scenario(BaseModel):
@@ -32,8 +34,13 @@ class Scenario(BaseModel):
         description="The root before the faulted init: 'fresh' (empty), or 'populated' "
         "(initialised earlier, a device with known data in it, then shut down).",
     )
-    fault: Literal["kill"] = Field(default="kill", description="What is done at the boundary.")
-    step: Step | None = Field(default=None, description="The step to strike; or give 'at'.")
+    fault: Literal["kill", "errno"] = Field(
+        default="kill", description="What is done at the boundary: SIGKILL, or the operation fails with an error."
+    )
+    step: Step | None = Field(
+        default=None, description="The step to strike, 'all' for every boundary of the init; or give 'at'."
+    )
+    steps: tuple[Step, ...] = Field(default=(), description="With 'step: all', only boundaries in these steps.")
     phases: tuple[Phase, ...] = Field(
         default=("before", "during", "after"),
         description="'before' the step's first operation, 'during' it (before each further one), 'after' its last.",
@@ -44,6 +51,17 @@ class Scenario(BaseModel):
     victims: tuple[Victim, ...] = Field(
         default=("process", "tree"),
         description="'process': the driver alone, its children live on; 'tree': its whole cgroup at once.",
+    )
+    errnos: tuple[Errno, ...] = Field(
+        default=ERRNOS, description="With 'fault: errno', the errors; each only where the operation may return it."
+    )
+    representative: bool = Field(
+        default=False,
+        description="Of operations in a row that ask the same of the same object (block writes of a mkfs), strike "
+        "only the first, the middle and the last.",
+    )
+    recovery: Recovery = Field(
+        default="init", description="What follows the fault: 'init' again at once, or a 'reboot' and then init."
     )
     options: tuple[str, ...] = Field(default=(), description="Storage options beyond the adapter's own.")
     deadline: float = Field(default=60.0, gt=0, le=3600, description="Seconds that one init may take.")
@@ -105,6 +123,15 @@ def load(path: Path) -> Scenario:
         first = error.errors()[0]
         line = _line(node, first["loc"])
         raise UsageError(f"{path}:{line}: {_sentence(first['type'], first)}") from error
+
+
+def from_options(data: dict[str, Any]) -> Scenario:
+    """A scenario from a command's options; UsageError names the option and what it may be."""
+    try:
+        return Scenario.model_validate(data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise UsageError(f"option {_sentence(first['type'], first)}") from error
 
 
 def _line(node: yaml.MappingNode, location: tuple[int | str, ...]) -> int:

@@ -5,15 +5,17 @@ A recorded init goes forward only. Trials that come in the order of the trace sh
 init, and per boundary for what comes after it.
 """
 
-import time
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import Self
 
+from crashinit import errnos
 from crashinit.adapters import Adapter
 from crashinit.contract.observation import Evidence, Observation, OperationRecord, Run
-from crashinit.driven import Driven, Seconds, succeeded
+from crashinit.driven import GRACE, Driven, Seconds, succeeded
+from crashinit.errors import GuestError
 from crashinit.machine.protocol import Machine, Provider, Template
-from crashinit.plan import Setup, Trial
+from crashinit.plan import Point, Setup, Trial
 from crashinit.recording import Recording
 
 
@@ -30,6 +32,8 @@ class TrialRunner:
         self._driver: Template | None = None
         self._given: dict[str, tuple[Template, Observation | None]] = {}
         self._recording: Recording | None = None
+        self._second: tuple[tuple[Setup, Point, str], Recording] | None = None  # by where the first was killed
+        self._last: tuple[Trial, Evidence] | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -77,24 +81,68 @@ class TrialRunner:
     def run(self, trial: Trial) -> tuple[Evidence, dict[str, float]]:
         """One trial, and how long its parts took."""
         seconds = Seconds()
-        begin = time.monotonic()
-        with seconds.part("reach"):
-            recording, before = self._record(trial)
-        if recording.operation is None:
-            run = Driven(recording.machine, self.adapter, trial.setup).finish(recording.state["gate"])
-            self.forget()
-            return _nothing_fired(trial, run, before), seconds.parts
+        with seconds.part("total"):
+            with seconds.part("reach"):
+                _, before = self.given(trial.setup)
+                recording = self._reach(trial)
+            if recording.operation is None:
+                run = Driven(recording.machine, self.adapter, trial.setup).finish(recording.state["gate"])
+                self.forget()
+                return _nothing_fired(trial, run, before), seconds.parts
+            evidence = self._stands_for(trial, recording) or self._strike(trial, recording, before, seconds)
+        self._last = (trial, evidence)
+        seconds.parts["guest"] = seconds.guest
+        return evidence, seconds.parts
+
+    def _strike(self, trial: Trial, recording: Recording, before: Observation | None, seconds: Seconds) -> Evidence:
+        """The fault, in a fork of the recorded init, and all that comes after it."""
         with seconds.part("fork"):
             machine = recording.fork().clone()
         with machine:
             driven = Driven(machine, self.adapter, trial.setup, seconds)
+            gate = recording.state["gate"]
             with seconds.part("fault"):
-                machine.call("gate_kill", gate=recording.state["gate"], victim=trial.victim)
-                run = driven.finish(recording.state["gate"])
-            evidence = self._examine(driven, trial.id, run, recording.operation, before, [], trial.restarts)
-        seconds.parts["guest"] = seconds.guest
-        seconds.parts["total"] = time.monotonic() - begin
-        return evidence, seconds.parts
+                if trial.fault == "errno":
+                    self._fail(machine, gate, trial)
+                else:
+                    machine.call("gate_kill", gate=gate, victim=trial.victim)
+                run = driven.finish(gate)
+                if trial.recovery == "reboot":
+                    machine.reboot()
+                    machine.call("mark")
+            # An init that reports success in spite of an error has to have reached what every init must.
+            succeeded_anyhow = [run] if trial.fault == "errno" and succeeded(run) else []
+            evidence = self._examine(
+                driven, trial.id, run, recording.operation, before, succeeded_anyhow, trial.restarts
+            )
+        return evidence.model_copy(update={"fault": trial.fault, "earlier": list(recording.earlier)})
+
+    def _fail(self, machine: Machine, gate: str, trial: Trial) -> None:
+        machine.call(
+            "gate_fail",
+            timeout=trial.setup.deadline + GRACE,
+            gate=gate,
+            errno=errnos.number(trial.error),
+            forever=trial.victim == "always",
+            stop="never",
+        )
+
+    def _stands_for(self, trial: Trial, recording: Recording) -> Evidence | None:
+        """The evidence of the trial before, if its fault was this very one."""
+        if self._last is None:
+            return None
+        last, evidence = self._last
+        if evidence.fired is None or replace(last, id=trial.id, victim=trial.victim) != trial:
+            return None
+        if trial.fault == "kill":
+            same = recording.alone
+        else:
+            struck = evidence.fired
+            later = evidence.fault_run.operations[struck.n :]
+            same = not any((other.kind, other.object) == (struck.kind, struck.object) for other in later)
+        if not same:
+            return None
+        return evidence.model_copy(update={"trial": trial.id, "same_as": evidence.same_as or last.id})
 
     def _examine(
         self,
@@ -132,39 +180,62 @@ class TrialRunner:
             after_shutdown=after_shutdown,
         )
 
-    def _record(self, trial: Trial) -> tuple[Recording, Observation | None]:
-        """The recording held at the trial's boundary; it has ended when the boundary never came."""
-        template, before = self.given(trial.setup)
-        key = trial.point.operation
-        recording = self._recording
-        if recording and recording.setup == trial.setup and recording.operation:
-            if recording.operation.key == key:
-                return recording, before
-            if recording.operation.n < trial.point.n:
-                recording.forward(key)
-                if recording.operation:
-                    return recording, before
-        self.forget()
-        machine = template.clone(forkable=True)
+    def _reach(self, trial: Trial) -> Recording:
+        """The recorded init held where the trial's fault strikes; it has ended when that boundary never came."""
+        if trial.earlier is None:
+            return self._record(trial.setup, trial.point)
+        key = (trial.setup, trial.earlier, trial.victim)
+        if self._second is None or self._second[0] != key or not self._second[1].reach(trial.point):
+            self._forget_second()
+            self._second = (key, self._record_second(trial, trial.earlier))
+        return self._second[1]
+
+    def _record(self, setup: Setup, point: Point) -> Recording:
+        if self._recording is None or self._recording.setup != setup or not self._recording.reach(point):
+            self.forget()
+            template, _ = self.given(setup)
+            machine = template.clone(forkable=True)
+            try:
+                machine.call("mark")
+                state = Driven(machine, self.adapter, setup).begin_init(point.operation)
+            except BaseException:
+                machine.close()
+                raise
+            self._recording = Recording(machine, state, setup)
+        return self._recording
+
+    def _record_second(self, trial: Trial, earlier: Point) -> Recording:
+        """The init after a first crash."""
+        first = self._record(trial.setup, earlier)
+        if first.operation is None:
+            raise GuestError(f"the first init did not come to '{earlier.operation}', where it was to be killed.")
+        machine = first.fork().clone(forkable=True)
         try:
-            machine.call("mark")
-            state = Driven(machine, self.adapter, trial.setup).begin_init(key)
+            driven = Driven(machine, self.adapter, trial.setup)
+            machine.call("gate_kill", gate=first.state["gate"], victim=trial.victim)
+            run = driven.finish(first.state["gate"])
+            return Recording(machine, driven.begin_init(trial.point.operation), trial.setup, (run,))
         except BaseException:
             machine.close()
             raise
-        self._recording = Recording(machine, state, trial.setup)
-        return self._recording, before
 
     def forget(self) -> None:
-        """End the recorded init, if there is one: the next trial makes its own."""
+        """End the recorded inits, if there are any: the next trial makes its own."""
+        self._forget_second()
         if self._recording:
             self._recording.close()
             self._recording = None
+
+    def _forget_second(self) -> None:
+        if self._second:
+            self._second[1].close()
+            self._second = None
 
 
 def _nothing_fired(trial: Trial, run: Run, before: Observation | None) -> Evidence:
     return Evidence(
         trial=trial.id,
+        fault=trial.fault,
         fault_run=run,
         fired=None,
         before=before,

@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+from crashinit.contract.clauses import CLAUSES
 from crashinit.contract.expectation import Expectation
 from crashinit.contract.judge import judge
 from crashinit.contract.observation import (
@@ -24,6 +25,8 @@ from crashinit.contract.observation import (
 ROOT = "/var/lib/thin"
 UUID = "8f6a2c1e-0d3b-4b7e-9a51-3c2f5e7d9b10"
 DATA_SIZE, METADATA_SIZE, BASE_SIZE = 256 << 20, 16 << 20, 64 << 20
+
+OF_OTHER_FAULTS = {"C14", "C15", "C16"} & CLAUSES.keys()  # n/a after a kill
 
 EXPECTATION = Expectation(
     fstype="ext4",

@@ -171,7 +171,10 @@ class Evidence(Record):
     """All that one trial left behind, enough to judge it again offline."""
 
     trial: str
-    fault_run: Run  # the init in which the fault was injected
+    fault: str = "kill"  # "kill", "errno", "power-cut"
+    same_as: str = ""  # the trial whose fault was the very same, so that it stands for this one; "": none
+    earlier: list[Run] = []  # inits that were killed before, in the trial's order
+    fault_run: Run  # the init in which the (last) fault was injected
     fired: OperationRecord | None  # the boundary where it struck; None: it never did
     before: Observation | None  # state before the faulted init, with digests, when the trial began on a used root
     reinits: list[Run]  # until the first success, at most as many as the campaign allows

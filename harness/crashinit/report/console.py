@@ -3,6 +3,7 @@
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from math import ceil
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from crashinit.events import (
     Event,
     Note,
     Outcome,
+    RunExtended,
     RunFinished,
     RunStarted,
     TrialFinished,
@@ -28,6 +30,7 @@ from crashinit.report.results import MARKS, duration, table, worst
 
 STYLES: dict[Outcome, str] = {"converged": "green", "diverged": "bold red", "not-fired": "yellow", "error": "magenta"}
 _LAST_FAILURES = 5
+MERGED = "'same_as' in results.jsonl names it"
 
 
 class Progress:
@@ -52,6 +55,10 @@ class Progress:
             case RunStarted():
                 self.run = event
                 self.note = ""
+            case RunExtended(trials, left_out):
+                self.run = replace(
+                    self.run, trials=[*self.run.trials, *trials], left_out=[*self.run.left_out, *left_out]
+                )
             case TrialStarted(trial, worker):
                 self._first = self._now() if self._first is None else self._first
                 self.running[trial] = (worker, self._now())
@@ -105,6 +112,8 @@ class LiveConsole:
         match event:
             case RunStarted():
                 self._console.print(_opening(event), highlight=False)
+            case RunExtended(trials):
+                self._console.print(_further(trials), highlight=False)
             case TrialFinished(result) if result.outcome != "converged":
                 self._console.print(_failure(result), highlight=False)
             case RunFinished():
@@ -166,6 +175,8 @@ class QuietConsole:
                 self._say(text)
             case RunStarted():
                 self._say(_opening(event))
+            case RunExtended(trials):
+                self._say(_further(trials))
             case TrialFinished(result):
                 if result.outcome != "converged":
                     self._say(_failure(result))
@@ -226,6 +237,10 @@ def _opening(run: RunStarted) -> str:
     return f"{count} trial{'' if count == 1 else 's'} of driver '{run.driver}' on {run.provider} ({run.accel})"
 
 
+def _further(trials: Sequence[str]) -> str:
+    return f"{len(trials)} further trials: the re-inits of those before, crashed in their turn"
+
+
 def _failure(result: TrialResult) -> Text:
     line = Text(f"{MARKS[result.outcome]} {result.outcome}", style=STYLES[result.outcome])
     line.append(f"  {result.id}", style="not bold default")
@@ -238,6 +253,10 @@ def _closing(console: Console, progress: Progress, event: RunFinished, out: Path
     console.print(results_table(progress.all_results))
     for sentence in progress.run.left_out:
         console.print(f"left out: {sentence}", markup=False, highlight=False, soft_wrap=True)
+    merged = sum(bool(result.same_as) for result in progress.all_results)
+    if merged:
+        sentence = f"merged: {merged} trials are the very fault of another trial, which stands for them; {MERGED}"
+        console.print(sentence, markup=False, highlight=False, soft_wrap=True)
     done, total = len(progress.all_results), progress.total
     line = Text(f"{done} of {total} trials in {duration(event.seconds)}: ").append_text(_counts(progress.counts))
     if event.interrupted:

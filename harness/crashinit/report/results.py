@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from crashinit.errors import UsageError
-from crashinit.events import OUTCOMES, Event, Outcome, RunFinished, RunStarted, TrialFinished, TrialResult
+from crashinit.events import OUTCOMES, Event, Outcome, RunExtended, RunFinished, RunStarted, TrialFinished, TrialResult
 
 RESULTS = "results.jsonl"
 RUN = "run.json"
@@ -84,6 +84,10 @@ class ResultsLog:
         match event:
             case RunStarted():
                 self._start(event)
+            case RunExtended():
+                self._facts["planned"] = list(dict.fromkeys([*self._facts["planned"], *event.trials]))
+                self._facts["left_out"] = [*self._facts["left_out"], *event.left_out]
+                write_text(self._out / RUN, _dump(self._facts))
             case TrialFinished(result) if self._file is not None:
                 self._file.write(json.dumps(result.as_json()) + "\n")
             case RunFinished() if self._file is not None:
