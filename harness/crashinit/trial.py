@@ -5,7 +5,8 @@ A recorded init goes forward only. Trials that come in the order of the trace sh
 init, and per boundary for what comes after it.
 """
 
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import Self
 
@@ -41,6 +42,7 @@ class TrialRunner:
     def __exit__(self, *exc: object) -> None:
         self.forget()
         self._stack.close()
+        self.provider.close()
 
     def driver_template(self) -> Template:
         """A machine in which the driver is installed and has never run."""
@@ -89,43 +91,54 @@ class TrialRunner:
                 run = Driven(recording.machine, self.adapter, trial.setup).finish(recording.state["gate"])
                 self.forget()
                 return _nothing_fired(trial, run, before), seconds.parts
-            evidence = self._stands_for(trial, recording) or self._strike(trial, recording, before, seconds)
+            evidence = self._stands_for(trial, recording) or self._carry_out(trial, recording, before, seconds)
         self._last = (trial, evidence)
         seconds.parts["guest"] = seconds.guest
         return evidence, seconds.parts
 
-    def _strike(self, trial: Trial, recording: Recording, before: Observation | None, seconds: Seconds) -> Evidence:
+    @contextmanager
+    def held(self, trial: Trial) -> Iterator[tuple[Recording, Driven]]:
+        """A machine in which the init is held where the fault is to strike; GuestError if it never comes there."""
+        recording = self._reach(trial)
+        if recording.operation is None:
+            raise GuestError(f"the init ended without '{trial.point.operation}', where it was to be held.")
+        with recording.fork().clone() as machine:
+            yield recording, Driven(machine, self.adapter, trial.setup)
+
+    def strike(self, driven: Driven, gate: str, trial: Trial) -> Run:
+        """The trial's fault upon an init that is held; the record of that init."""
+        machine = driven.machine
+        if trial.fault == "errno":
+            machine.call(
+                "gate_fail",
+                timeout=trial.setup.deadline + GRACE,
+                gate=gate,
+                errno=errnos.number(trial.error),
+                forever=trial.victim == "always",
+                stop="never",
+            )
+        else:
+            machine.call("gate_kill", gate=gate, victim=trial.victim)
+        run = driven.finish(gate)
+        if trial.recovery == "reboot":
+            machine.reboot()
+            machine.call("mark")
+        return run
+
+    def _carry_out(self, trial: Trial, recording: Recording, before: Observation | None, seconds: Seconds) -> Evidence:
         """The fault, in a fork of the recorded init, and all that comes after it."""
         with seconds.part("fork"):
             machine = recording.fork().clone()
         with machine:
             driven = Driven(machine, self.adapter, trial.setup, seconds)
-            gate = recording.state["gate"]
             with seconds.part("fault"):
-                if trial.fault == "errno":
-                    self._fail(machine, gate, trial)
-                else:
-                    machine.call("gate_kill", gate=gate, victim=trial.victim)
-                run = driven.finish(gate)
-                if trial.recovery == "reboot":
-                    machine.reboot()
-                    machine.call("mark")
+                run = self.strike(driven, recording.state["gate"], trial)
             # An init that reports success in spite of an error has to have reached what every init must.
             succeeded_anyhow = [run] if trial.fault == "errno" and succeeded(run) else []
             evidence = self._examine(
                 driven, trial.id, run, recording.operation, before, succeeded_anyhow, trial.restarts
             )
         return evidence.model_copy(update={"fault": trial.fault, "earlier": list(recording.earlier)})
-
-    def _fail(self, machine: Machine, gate: str, trial: Trial) -> None:
-        machine.call(
-            "gate_fail",
-            timeout=trial.setup.deadline + GRACE,
-            gate=gate,
-            errno=errnos.number(trial.error),
-            forever=trial.victim == "always",
-            stop="never",
-        )
 
     def _stands_for(self, trial: Trial, recording: Recording) -> Evidence | None:
         """The evidence of the trial before, if its fault was this very one."""

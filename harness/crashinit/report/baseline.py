@@ -1,0 +1,104 @@
+"""A baseline: failures that are known, each with its reason. A run fails for what is new, and for what is mended.
+
+[[known]]
+id = "steps/mkfs/during/*/tree"
+reason = "docker 20.10 takes a base without a file system for an initialised one (moby 5684)"
+"""
+
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from crashinit.errors import UsageError
+from crashinit.events import TrialResult
+
+
+class Known(BaseModel):
+    """Trials that are known to fail."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: str = Field(min_length=1, description="A trial's id, or a pattern with '*' for many.")
+    reason: str = Field(min_length=1, description="Why it fails, or who knows of it.")
+
+
+class _File(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    known: tuple[Known, ...]
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """A run held against its baseline."""
+
+    expected: list[TrialResult]
+    new: list[TrialResult]  # failures that the baseline does not know
+    mended: list[tuple[TrialResult, Known]]  # known failures that did not fail
+
+    @property
+    def passed(self) -> bool:
+        return not self.new and not self.mended
+
+    def sentences(self) -> list[str]:
+        """What a reader must know, one line each."""
+        lines = [f"new failure: {result.id}: {result.outcome}: {result.reason}" for result in self.new]
+        lines += [
+            f"no longer fails: {result.id}: take '{known.id}' ({known.reason}) out of the baseline"
+            for result, known in self.mended
+        ]
+        lines.append(
+            f"baseline: {len(self.expected)} known failures, {len(self.new)} new, {len(self.mended)} no longer fail"
+        )
+        return lines
+
+
+def load(path: Path) -> tuple[Known, ...]:
+    """Read a baseline. Raises UsageError that says what is wrong in which file."""
+    try:
+        return _File.model_validate(tomllib.loads(path.read_text(encoding="utf-8"))).known
+    except OSError as error:
+        raise UsageError(f"the baseline '{path}' cannot be read: {error.strerror}.") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"the baseline '{path}' is not valid TOML: {error}.") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise UsageError(f"the baseline '{path}': '{where}': {first['msg']}.") from error
+
+
+def judge(results: Sequence[TrialResult], known: Sequence[Known]) -> Judgement:
+    """Sort results by whether their outcome was known. The harness's own errors are never known: they are new."""
+    expected: list[TrialResult] = []
+    new: list[TrialResult] = []
+    mended: list[tuple[TrialResult, Known]] = []
+    for result in results:
+        entry = next((one for one in known if fnmatchcase(result.id, one.id)), None)
+        if result.outcome == "converged":
+            if entry:
+                mended.append((result, entry))
+        elif entry and result.outcome != "error":
+            expected.append(result)
+        else:
+            new.append(result)
+    return Judgement(expected, new, mended)
+
+
+def written(results: Sequence[TrialResult]) -> str:
+    """A first baseline from a run's failures, for a person to go through."""
+    entries = [
+        f"[[known]]\nid = {_quoted(result.id)}\nreason = {_quoted(result.reason)}\n"
+        for result in results
+        if result.outcome in ("diverged", "not-fired")
+    ]
+    return "\n".join(entries)
+
+
+def _quoted(text: str) -> str:
+    """A TOML basic string."""
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return '"' + "".join(char if char.isprintable() else f"\\u{ord(char):04x}" for char in escaped) + '"'

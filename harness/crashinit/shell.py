@@ -1,0 +1,94 @@
+"""A shell in a machine that is frozen at a trial's point: the driver's init is held there, before the fault.
+
+Lines go to the guest's shell one by one. A few words of its own, with a colon, do what a trial would do next.
+"""
+
+import cmd
+import json
+import shlex
+from collections.abc import Callable
+from typing import IO, Any
+
+from crashinit.driven import Driven
+from crashinit.errors import CrashinitError
+from crashinit.machine.protocol import Machine
+from crashinit.plan import Trial
+from crashinit.recording import Recording
+
+TIMEOUT = 600.0  # seconds that one line may take
+MARK = "crashinit-cwd:"
+
+
+class Shell(cmd.Cmd):
+    """The loop that reads lines. `fault` strikes the held init as the trial would."""
+
+    def __init__(
+        self,
+        trial: Trial,
+        recording: Recording,
+        driven: Driven,
+        fault: Callable[[], Any],
+        stdin: IO[str] | None = None,
+        stdout: IO[str] | None = None,
+    ) -> None:
+        super().__init__(stdin=stdin, stdout=stdout)
+        self.use_rawinput = stdin is None
+        self._machine: Machine = driven.machine
+        self._driven = driven
+        self._fault = fault
+        self._held = True
+        self._where = "/"
+        self.prompt = "crashinit# "
+        held = recording.operation
+        self.intro = (
+            f"init is held before operation {held.n if held else '?'}, '{trial.point.operation}'. "
+            "Lines run in the machine's shell; ':help' tells what else there is."
+        )
+
+    def onecmd(self, line: str) -> bool:
+        line = line.strip()
+        if line in ("exit", "EOF", ":quit"):
+            return True
+        try:
+            if line.startswith(":"):
+                self._word(line[1:])
+            elif line:
+                self._run(line)
+        except CrashinitError as error:
+            self._say(f"error: {error}")
+        return False
+
+    def _word(self, word: str) -> None:
+        match word:
+            case "help":
+                self._say(":fault   strike the held init as the trial does\n:init    run the driver's init")
+                self._say(":probe   print the observation\n:quit    leave; the machine is gone then")
+            case "fault" if self._held:
+                self._held = False
+                self._report(self._fault())
+            case "init" if not self._held:
+                self._report(self._driven.init())
+            case "probe":
+                self._say(json.dumps(self._driven.observe().model_dump(), indent=2))
+            case "fault" | "init":
+                self._say("init is still held: ':fault' first." if self._held else "the fault has struck already.")
+            case _:
+                self._say(f"there is no ':{word}': ':help' tells what there is.")
+
+    def _run(self, line: str) -> None:
+        script = f"cd {shlex.quote(self._where)} && {{ {line}\n}}; status=$?; echo {MARK}$PWD; exit $status"
+        done = self._machine.run("bash", "-c", script, timeout=TIMEOUT)
+        out, mark, where = done.stdout.rpartition(MARK)
+        self._where = where.strip() if mark else self._where
+        self._say((out if mark else done.stdout).rstrip("\n"))
+        self._say(done.stderr.rstrip("\n"))
+        if done.exit:
+            self._say(f"(exit status {done.exit})")
+
+    def _report(self, run: Any) -> None:
+        self._say((run.stdout + run.stderr).rstrip("\n"))
+        self._say(f"({len(run.operations)} operations, exit status {run.exit})")
+
+    def _say(self, text: str) -> None:
+        if text:
+            print(text, file=self.stdout)

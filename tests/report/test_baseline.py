@@ -1,0 +1,80 @@
+"""Known failures: expected, and strict in both directions."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from crashinit.errors import UsageError
+from crashinit.report import baseline
+from crashinit.report.baseline import Known
+
+from .events import failing, mixed, results
+
+WEDGED = failing(results()[0], "diverged", "C03: two loops", {"C03": "fail"})
+
+
+def test_a_known_failure_is_expected() -> None:
+    """A run with no failure but the known ones passes."""
+    judgement = baseline.judge([WEDGED, *results()[1:]], [Known(id=WEDGED.id, reason="moby 1")])
+
+    assert judgement.passed
+    assert judgement.expected == [WEDGED]
+
+
+def test_a_failure_that_is_not_known_is_new() -> None:
+    """Another trial's entry excuses nothing."""
+    judgement = baseline.judge([WEDGED], [Known(id="steps/mkfs/*", reason="moby 1")])
+
+    assert not judgement.passed
+    assert judgement.sentences()[0] == f"new failure: {WEDGED.id}: diverged: C03: two loops"
+
+
+def test_a_known_failure_that_no_longer_fails_fails_the_run() -> None:
+    """The baseline is strict: each trial that a pattern names must fail, or the entry must go."""
+    other = replace(results()[0], id="steps/loopback/before/op2/process")
+    judgement = baseline.judge([WEDGED, other], [Known(id="steps/loopback/before/*", reason="moby 1")])
+
+    assert not judgement.passed
+    assert judgement.mended[0][0] == other
+    assert judgement.sentences()[0].startswith(f"no longer fails: {other.id}: take 'steps/loopback/before/*'")
+
+
+def test_an_error_of_the_harness_is_never_known() -> None:
+    """A trial that was not judged says nothing of the driver, whatever the baseline holds."""
+    broken = failing(results()[0], "error", "the machine died", {})
+
+    assert baseline.judge([broken], [Known(id="*", reason="flaky")]).new == [broken]
+
+
+def test_a_run_s_failures_make_its_first_baseline(tmp_path: Path) -> None:
+    """What is written can be read, knows every failure, and survives quotes and control characters."""
+    trials = [replace(trial, reason=trial.reason + ' "quoted" \\ \t') for trial in mixed()]
+    path = tmp_path / "baseline.toml"
+    path.write_text(baseline.written(trials))
+    judgement = baseline.judge(trials, baseline.load(path))
+
+    assert {result.outcome for result in judgement.new} == {"error"}
+    assert len(judgement.expected) == 2
+    assert judgement.mended == []
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (None, "cannot be read: No such file or directory"),
+        ("[[known]", "is not valid TOML"),
+        ('[[known]]\nid = "a"\n', "'known.0.reason': Field required"),
+        ('[[known]]\nid = "a"\nreason = "b"\nsince = "c"\n', "'known.0.since'"),
+        ('[[known]]\nid = "a"\nreason = ""\n', "'known.0.reason'"),
+    ],
+)
+def test_a_wrong_baseline_is_one_sentence(tmp_path: Path, text: str | None, said: str) -> None:
+    """A file that is missing, no TOML, or lacks a reason is a usage error that names file and place."""
+    path = tmp_path / "baseline.toml"
+    if text is not None:
+        path.write_text(text)
+
+    with pytest.raises(UsageError) as caught:
+        baseline.load(path)
+    assert str(path) in str(caught.value)
+    assert said in str(caught.value)

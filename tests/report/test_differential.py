@@ -1,0 +1,45 @@
+"""Two drivers side by side."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from crashinit.events import TrialResult
+from crashinit.report import RunRecord, read
+from crashinit.report.differential import Side, rows
+
+from .events import failing, report, results
+
+
+def run(directory: Path, trials: list[TrialResult]) -> RunRecord:
+    report(directory, trials)
+    return read(directory)
+
+
+def test_trials_are_matched_by_step_phase_and_victim(tmp_path: Path) -> None:
+    """Ids and numbers of boundaries differ between drivers; thirty kinds of crash are the same."""
+    renamed = [replace(trial, id=f"{trial.id}-2") for trial in [*results(), results()[0]]]
+    found = rows(run(tmp_path / "a", results()), run(tmp_path / "b", renamed))
+
+    assert len(found) == 30
+    assert all(row.equal for row in found)
+
+
+def test_a_kind_of_crash_that_one_run_lacks_is_not_compared(tmp_path: Path) -> None:
+    """Nothing is said of what was not tried."""
+    assert len(rows(run(tmp_path / "a", results()), run(tmp_path / "b", results()[:5]))) == 5
+
+
+def test_a_side_tells_outcome_restarts_and_leftovers() -> None:
+    """The most restarts, how many trials left something behind, which clauses failed."""
+    wedged = replace(failing(results()[0], "diverged", "a loop", {"C01": "fail", "C04": "fail"}), restarts=3)
+
+    assert str(Side.of([wedged, results()[1]])) == "1/2, 3 restarts, 1 with leftovers, C01 C04"
+    assert str(Side.of([])) == "-"
+
+
+def test_drivers_that_fail_differently_are_not_equal(tmp_path: Path) -> None:
+    """A clause that fails for one of them alone makes the row different."""
+    wedged = [failing(results()[0], "diverged", "a loop", {"C04": "fail"}), *results()[1:]]
+    found = rows(run(tmp_path / "a", results()), run(tmp_path / "b", wedged))
+
+    assert [row.equal for row in found].count(False) == 1
