@@ -53,7 +53,5 @@ def test_a_session_looks_strikes_and_starts_again(runner: TrialRunner) -> None:
     assert "'dm.create pool#1'" in said[0]
     assert text.index("/var/lib") < text.index("No devices found") < text.index("init is still held")
     assert "exit status -9" in text
-    assert text.index("the fault has struck already") < text.index("exit status 0") < text.index("-pool")
-    assert (
-        text.endswith("(exit status 1)\nthere is no ':x': ':help' tells what there is.\n") or "(exit status 1)" in text
-    )
+    assert text.index("the fault has struck already") < text.index("exit status 0") < text.rindex("-pool")
+    assert "(exit status 1)\nthere is no ':x': ':help' tells what there is." in text

@@ -145,7 +145,7 @@ class TrialRunner:
         if self._last is None:
             return None
         last, evidence = self._last
-        if evidence.fired is None or replace(last, id=trial.id, victim=trial.victim) != trial:
+        if evidence.fired is None or last.id == trial.id or replace(last, id=trial.id, victim=trial.victim) != trial:
             return None
         if trial.fault == "kill":
             same = recording.alone
