@@ -9,6 +9,7 @@ from crashinit.adapters.expectation import expectation_of
 from crashinit.contract.judge import judge, outcome
 from crashinit.contract.observation import Evidence
 from crashinit.machine.protocol import Provider
+from crashinit.machine.provider import get_provider
 from crashinit.plan import Point, Setup, Trial
 from crashinit.trial import TrialRunner
 
@@ -112,4 +113,13 @@ def test_a_reboot_takes_loops_and_pool_away(runner: TrialRunner, reference: Evid
     kinds = {operation.kind for operation in evidence.reinits[0].operations}
 
     assert {"loop.configure", "dm.create"} <= kinds
+    assert end(evidence, reference) == ("converged", "")
+
+
+def test_a_trial_from_a_cold_boot_comes_to_the_same_end(reference: Evidence) -> None:
+    """Without clone and fork, in a machine that was booted for it, the trial finds the same state."""
+    with TrialRunner(get_provider("qemu-cold"), load("reference")) as cold:
+        evidence, _ = cold.run(kill(MKFS, "tree"))
+
+    assert evidence.fired is not None and evidence.fired.key == MKFS.operation
     assert end(evidence, reference) == ("converged", "")
