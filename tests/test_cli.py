@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 from crashinit import cli
+from crashinit.cli import trials
+from crashinit.cli.app import exit_code
 from crashinit.contract.observation import OperationRecord
 from crashinit.errors import UsageError
 from crashinit.plan import Point, Setup, Trial, write
@@ -152,7 +154,7 @@ def test_exit_code_of_a_run(tmp_path: Path, outcomes: list[str], code: int) -> N
     trials = [replace(trial, outcome=outcome) for trial, outcome in zip(results(), outcomes, strict=False)]  # type: ignore[arg-type]
     report(tmp_path / "run", trials)
 
-    assert code == cli._code(tmp_path / "run")
+    assert code == exit_code(tmp_path / "run")
 
 
 def test_an_unexpected_error_is_one_sentence(
@@ -229,12 +231,12 @@ def test_replay_finds_the_newest_plan_that_holds_the_trial(tmp_path: Path) -> No
         os.utime(tmp_path / "reports" / run / "plan.json", (10**9 / age, 10**9 / age))
     new, old = Path("reports/new/plan.json"), Path("reports/old/plan.json")
 
-    assert (new, [planned("a")]) == cli._planned("a", None)
-    assert (old, [planned("old")]) == cli._planned("old", None)
-    assert (old, [planned("a")]) == cli._planned("a", old.parent)
-    assert (new, [planned("a"), planned("new")]) == cli._planned(str(new), None)
+    assert (new, [planned("a")]) == trials._planned("a", None)
+    assert (old, [planned("old")]) == trials._planned("old", None)
+    assert (old, [planned("a")]) == trials._planned("a", old.parent)
+    assert (new, [planned("a"), planned("new")]) == trials._planned(str(new), None)
     with pytest.raises(UsageError, match="no trial 'new' in the plan of 'reports/old'"):
-        cli._planned("new", old.parent)
+        trials._planned("new", old.parent)
 
 
 @pytest.mark.parametrize("as_json", [False, True])

@@ -7,7 +7,6 @@ init, and per boundary for what comes after it.
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
 from typing import Self
 
 from crashinit import errnos
@@ -34,7 +33,7 @@ class TrialRunner:
         self._given: dict[str, tuple[Template, Observation | None]] = {}
         self._recording: Recording | None = None
         self._second: tuple[tuple[Setup, Point, str], Recording] | None = None  # by where the first was killed
-        self._last: tuple[Trial, Evidence] | None = None
+        self._here: tuple[Trial, dict[tuple[str, str], Evidence]] | None = None  # what was done at the last boundary
 
     def __enter__(self) -> Self:
         return self
@@ -92,7 +91,7 @@ class TrialRunner:
                 self.forget()
                 return _nothing_fired(trial, run, before), seconds.parts
             evidence = self._stands_for(trial, recording) or self._carry_out(trial, recording, before, seconds)
-        self._last = (trial, evidence)
+        self._remember(trial, evidence)
         seconds.parts["guest"] = seconds.guest
         return evidence, seconds.parts
 
@@ -102,7 +101,7 @@ class TrialRunner:
         recording = self._reach(trial)
         if recording.operation is None:
             raise GuestError(f"the init ended without '{trial.point.operation}', where it was to be held.")
-        with recording.fork().clone() as machine:
+        with self._branch(recording) as machine:
             yield recording, Driven(machine, self.adapter, trial.setup)
 
     def strike(self, driven: Driven, gate: str, trial: Trial) -> Run:
@@ -128,7 +127,7 @@ class TrialRunner:
     def _carry_out(self, trial: Trial, recording: Recording, before: Observation | None, seconds: Seconds) -> Evidence:
         """The fault, in a fork of the recorded init, and all that comes after it."""
         with seconds.part("fork"):
-            machine = recording.fork().clone()
+            machine = self._branch(recording)
         with machine:
             driven = Driven(machine, self.adapter, trial.setup, seconds)
             with seconds.part("fault"):
@@ -140,22 +139,38 @@ class TrialRunner:
             )
         return evidence.model_copy(update={"fault": trial.fault, "earlier": list(recording.earlier)})
 
-    def _stands_for(self, trial: Trial, recording: Recording) -> Evidence | None:
-        """The evidence of the trial before, if its fault was this very one."""
-        if self._last is None:
-            return None
-        last, evidence = self._last
-        if evidence.fired is None or last.id == trial.id or replace(last, id=trial.id, victim=trial.victim) != trial:
-            return None
-        if trial.fault == "kill":
-            same = recording.alone
+    def _branch(self, recording: Recording, *, forkable: bool = False) -> Machine:
+        """A machine in which the init is held as in the recording: a fork of it, or it itself, which is then spent."""
+        if self.provider.forks:
+            return recording.fork().clone(forkable=forkable)
+        if recording is self._recording:
+            self._recording = None
         else:
-            struck = evidence.fired
-            later = evidence.fault_run.operations[struck.n :]
-            same = not any((other.kind, other.object) == (struck.kind, struck.object) for other in later)
-        if not same:
-            return None
-        return evidence.model_copy(update={"trial": trial.id, "same_as": evidence.same_as or last.id})
+            self._second = None
+        return recording.machine
+
+    def _stands_for(self, trial: Trial, recording: Recording) -> Evidence | None:
+        """The evidence of an earlier trial at this boundary, if its fault was this very one."""
+        done = self._here[1] if self._here and _same_but_fault(self._here[0], trial) else {}
+        for (victim, error), evidence in done.items():
+            if error == trial.error and evidence.trial != trial.id and evidence.fired is not None:
+                if victim == trial.victim:
+                    same = True
+                elif trial.fault == "kill":
+                    same = recording.alone
+                else:
+                    struck = evidence.fired
+                    later = evidence.fault_run.operations[struck.n :]
+                    same = not any((other.kind, other.object) == (struck.kind, struck.object) for other in later)
+                if same:
+                    return evidence.model_copy(update={"trial": trial.id, "same_as": evidence.trial})
+        return None
+
+    def _remember(self, trial: Trial, evidence: Evidence) -> None:
+        if self._here is None or not _same_but_fault(self._here[0], trial):
+            self._here = (trial, {})
+        if not evidence.same_as:
+            self._here[1][trial.victim, trial.error] = evidence
 
     def _examine(
         self,
@@ -222,7 +237,7 @@ class TrialRunner:
         first = self._record(trial.setup, earlier)
         if first.operation is None:
             raise GuestError(f"the first init did not come to '{earlier.operation}', where it was to be killed.")
-        machine = first.fork().clone(forkable=True)
+        machine = self._branch(first, forkable=True)
         try:
             driven = Driven(machine, self.adapter, trial.setup)
             machine.call("gate_kill", gate=first.state["gate"], victim=trial.victim)
@@ -243,6 +258,16 @@ class TrialRunner:
         if self._second:
             self._second[1].close()
             self._second = None
+
+
+def _same_but_fault(one: Trial, other: Trial) -> bool:
+    """Whether two trials strike at one boundary, in one way but for victim and error."""
+
+    def place(trial: Trial) -> object:
+        earlier = (trial.earlier.operation, trial.victim) if trial.earlier else None
+        return trial.setup, trial.point.operation, earlier, trial.fault, trial.recovery, trial.restarts
+
+    return place(one) == place(other)
 
 
 def _nothing_fired(trial: Trial, run: Run, before: Observation | None) -> Evidence:

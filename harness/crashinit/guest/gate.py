@@ -9,7 +9,6 @@ import os
 import select
 import shutil
 import signal
-import socket
 import threading
 import time
 from collections import Counter
@@ -20,12 +19,15 @@ from typing import Any
 
 from . import seccomp
 from .decode import Decoder, thread_group
+from .launch import Output, launch
 from .names import read_text
-from .process import anonymous, environment, kept
+from .process import environment
+from .ready import Ready
 from .uevents import Uevents
 
 CGROUPS = Path("/sys/fs/cgroup/crashinit")
 KILL_LIMIT = 10.0  # seconds that killed processes get to go away; one that hangs in the kernel never does
+READY_CHECK = 0.05  # seconds between two looks at whether a daemon is ready
 
 
 class GateError(Exception):
@@ -35,7 +37,15 @@ class GateError(Exception):
 class Gate:
     """One gated run. Its methods are for the agent's thread; each returns when the run is stopped or has ended."""
 
-    def __init__(self, ident: str, argv: Sequence[str], root: str, deadline: float, stop: str | int) -> None:
+    def __init__(
+        self,
+        ident: str,
+        argv: Sequence[str],
+        root: str,
+        deadline: float,
+        stop: str | int,
+        ready: Mapping[str, str] | None = None,
+    ) -> None:
         self.ident = ident
         self.argv = list(argv)
         self.cgroup = CGROUPS / ident
@@ -55,7 +65,9 @@ class Gate:
         self._finished = False
         self._change = threading.Condition()
         self._wake = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
-        self._stdout, self._stderr = anonymous("stdout"), anonymous("stderr")
+        self._output = Output()
+        self.ready = False  # it is a daemon, and its init is over
+        self._condition = Ready(ready, self._output.files) if ready else None
         self._decoder = Decoder(root)
         self._uevents = Uevents()
         self._began = time.monotonic()
@@ -72,29 +84,25 @@ class Gate:
 
     def start(self, env: Mapping[str, str]) -> dict[str, Any]:
         """Start the command. Raises GateError when it cannot be started."""
-        given = environment(env)
+        # e2fsprogs writes a superblock again if a second has passed since; with one time an init asks for the same each
+        # time it is run (the variable is e2fsprogs' own, for its tests).
+        given = environment({"E2FSPROGS_FAKE_TIME": str(int(time.time())), **env})
         program = shutil.which(self.argv[0], path=given["PATH"])
         if program is None:
             raise GateError(f"there is no program '{self.argv[0]}' in this machine")
         self.cgroup.mkdir(parents=True)
-        code = seccomp.program()
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self._pid = os.fork()
-        if self._pid == 0:
-            self._become(program, given, code, theirs)
-        theirs.close()
-        with ours:
-            word, fds, _, _ = socket.recv_fds(ours, 4096, 1)
-            if not fds:
-                os.waitpid(self._pid, 0)
-                self.cgroup.rmdir()
-                raise GateError(f"'{program}' cannot be put under the gate: {word.decode() or 'it died'}")
-            self._listener = seccomp.Listener(fds[0])
+        try:
+            self._pid, fd, line = launch(program, self.argv, given, self.cgroup, self._output)
+        except OSError as error:
+            self.cgroup.rmdir()
+            raise GateError(f"'{program}' cannot be put under the gate: {error}") from None
+        with line:
+            self._listener = seccomp.Listener(fd)
             self._decoder.main = self._pid
             self._pidfd = os.pidfd_open(self._pid)
             self._began = time.monotonic()
             threading.Thread(target=self._serve, name=f"gate {self.ident}", daemon=True).start()
-            trouble = ours.recv(4096)
+            trouble = line.recv(4096)
         if trouble:
             self._wait()
             raise GateError(f"'{program}' cannot be started: {trouble.decode()}")
@@ -138,22 +146,41 @@ class Gate:
 
     def finish(self) -> dict[str, Any]:
         """The run, let go if it is held. Survivors of a killed command are served on until they end."""
-        if self._held is not None:
+        if self._held is not None and self._answer is None:  # after a kill it is answered, if not yet let go
             self.resume("never")
         with self._change:
-            run = {
-                "argv": self.argv,
-                "exit": self.exit,
-                "timed_out": self.timed_out,
-                "stdout": kept(self._stdout).decode("utf-8", "replace"),
-                "stderr": kept(self._stderr).decode("utf-8", "replace"),
-                "seconds": round(self.seconds() if self.exit is None else self._ended_after, 4),
-                "operations": list(self.operations),
-                "uevents": self._uevents.seen(self.seconds()),
-            }
+            over = self.exit is not None or self.ready
+            run = self._run(self._ended_after if over else self.seconds())
+            run["operations"], run["uevents"] = list(self.operations), self._uevents.seen(self.seconds())
             self._finished = True
             self._poke()
         return run
+
+    def stop(self, deadline: float) -> dict[str, Any]:
+        """End a daemon that is ready, in the orderly way: SIGTERM, then wait. At the deadline its cgroup is killed."""
+        begin = time.monotonic()
+        with self._change:
+            if self.exit is None:
+                signal.pidfd_send_signal(self._pidfd, signal.SIGTERM)
+            self._change.wait_for(lambda: self.exit is not None, deadline)
+            self.timed_out = self.exit is None
+            if self.timed_out:
+                (self.cgroup / "cgroup.kill").write_text("1")
+                self._change.wait_for(lambda: self.exit is not None, KILL_LIMIT)
+            return self._run(time.monotonic() - begin)
+
+    def _run(self, seconds: float) -> dict[str, Any]:
+        stdout, stderr = self._output.texts()
+        return {
+            "argv": self.argv,
+            "exit": self.exit,
+            "timed_out": self.timed_out,
+            "stdout": stdout,
+            "stderr": stderr,
+            "seconds": round(seconds, 4),
+            "operations": [],
+            "uevents": [],
+        }
 
     def alive(self) -> list[int]:
         """The processes of the run that live."""
@@ -173,6 +200,7 @@ class Gate:
                 "gate": self.ident,
                 "state": self._state,
                 "operation": self.operations[-1] if self._state == "stopped" else None,
+                "processes": len(self.alive()),
                 "exit": self.exit,
                 "timed_out": self.timed_out,
             }
@@ -184,25 +212,6 @@ class Gate:
     def _poke(self) -> None:
         with suppress(BlockingIOError):
             os.eventfd_write(self._wake, 1)
-
-    # The command
-
-    def _become(self, program: str, env: dict[str, str], code: bytes, line: socket.socket) -> None:
-        """In the child: become the command. Never returns."""
-        try:
-            os.setsid()
-            (self.cgroup / "cgroup.procs").write_text("0")
-            null = os.open("/dev/null", os.O_RDONLY)
-            for number, fd in enumerate((null, self._stdout.fileno(), self._stderr.fileno())):
-                os.dup2(fd, number)
-            os.chdir("/")
-            signal.signal(signal.SIGPIPE, signal.SIG_DFL)
-            fd = seccomp.install(code)
-            socket.send_fds(line, [b"."], [fd])
-            os.execve(program, self.argv, env)
-        except BaseException as error:
-            line.send(str(error).encode())
-        os.kill(os.getpid(), signal.SIGKILL)
 
     # The thread
 
@@ -234,6 +243,8 @@ class Gate:
                     if self._pidfd in ready:
                         poll.unregister(self._pidfd)
                         self._ended()
+                    if self._waits_for_ready() and self._condition is not None and self._condition.met():
+                        self._is_ready()
                     if self._held is None and self.seconds() > self._deadline:
                         self.timed_out = self.exit is None
                         self._deadline = float("inf")
@@ -241,7 +252,7 @@ class Gate:
                     if events in ready:
                         os.pread(events, 4096, 0)
                     self._change.notify_all()
-                    if self._finished and not self._populated():
+                    if self._finished and self.exit is not None and not self._populated():
                         break
         except BaseException as error:
             with self._change:
@@ -250,10 +261,21 @@ class Gate:
         self._close(events)
 
     def _patience(self) -> float | None:
-        """Milliseconds until the deadline, which does not come nearer while a call is held."""
+        """Milliseconds until the next look at the clock; the deadline comes no nearer while a call is held."""
         if self._held or self._deadline == float("inf"):
             return None
-        return max(0.0, self._deadline - self.seconds()) * 1000 + 1
+        left = max(0.0, self._deadline - self.seconds())
+        return (min(left, READY_CHECK) if self._waits_for_ready() else left) * 1000 + 1
+
+    def _waits_for_ready(self) -> bool:
+        return self._condition is not None and not self.ready and self.exit is None and self._held is None
+
+    def _is_ready(self) -> None:
+        """The init is over. The daemon is served on, but what it does from now on is no part of its init."""
+        self.ready = True
+        self._ended_after = self.seconds()
+        self._deadline = float("inf")
+        self._stop, self._state = "never", "ended"
 
     def _notified(self) -> None:
         call = self._listener.receive()
@@ -276,6 +298,9 @@ class Gate:
             self._listener.go_on(call.id)
             return
         what = (operation.kind, operation.object)
+        if self.ready and what not in self._failing:
+            self._listener.go_on(call.id)
+            return
         self._seen[what] += 1
         pid, program = self._program(call)
         record = {
@@ -324,7 +349,8 @@ class Gate:
     def _ended(self) -> None:
         _, status = os.waitpid(self._pid, 0)
         self.exit = os.waitstatus_to_exitcode(status)
-        self._ended_after = self.seconds()
+        if not self.ready:
+            self._ended_after = self.seconds()
         self._stop = "never"
         if self._held is None:
             self._state = "ended"
@@ -332,9 +358,9 @@ class Gate:
     def _close(self, events: int) -> None:
         with suppress(OSError):
             self.cgroup.rmdir()
+        with self._change:
+            self._output.close()
         self._uevents.close()
         for fd in (events, self._wake, self._pidfd):
             os.close(fd)
         self._listener.close()
-        self._stdout.close()
-        self._stderr.close()

@@ -1,0 +1,47 @@
+"""The `crashinit` command: parses, calls, prints.
+
+Exit codes are pytest's: 0 all converged, 1 some trial diverged or did not fire (or two runs differ), 2 interrupted,
+3 harness error, 4 usage error, 5 nothing ran. What the commands need is imported when they run, so that --help is fast.
+"""
+
+import os
+import signal
+import sys
+from collections.abc import Sequence
+
+import typer
+
+from crashinit.cli import host, results, trials
+from crashinit.cli.app import HARNESS_ERROR, INTERRUPTED, OK, USAGE_ERROR, app, fail
+from crashinit.errors import CrashinitError
+
+__all__ = ["host", "main", "results", "trials"]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; every error becomes one sentence on standard error and an exit code."""
+    previous = signal.signal(signal.SIGTERM, signal.default_int_handler)  # a cancelled CI job gets its report too
+    try:
+        code = app(args=arguments, prog_name="crashinit", standalone_mode=False)
+    except KeyboardInterrupt:
+        return fail("interrupted", INTERRUPTED)
+    except CrashinitError as error:
+        return fail(f"error: {error}", error.exit_code)
+    except typer.TyperException as error:
+        return fail(f"error: {error.format_message()} See 'crashinit --help'.", USAGE_ERROR)
+    except BrokenPipeError:
+        # The reader went away (`crashinit trace | head`): say nothing more, not even at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return HARNESS_ERROR
+    except OSError as error:
+        where = f"'{error.filename}': " if error.filename else ""
+        return fail(f"error: {where}{error.strerror or error}", HARNESS_ERROR)
+    except Exception as error:
+        return fail(
+            f"error: {type(error).__name__}: {error} (a fault of crashinit itself; CRASHINIT_DEBUG=1 shows where)",
+            HARNESS_ERROR,
+        )
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+    # typer turns a KeyboardInterrupt into 130.
+    return fail("interrupted", INTERRUPTED) if code == 130 else int(code or OK)

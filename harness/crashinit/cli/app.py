@@ -1,0 +1,105 @@
+"""The application: its options' types, its exit codes, and what every command needs."""
+
+import os
+import sys
+from collections.abc import Sequence
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from crashinit.errors import UsageError
+
+if TYPE_CHECKING:
+    from crashinit.report import Reports
+    from crashinit.report.baseline import Known
+
+OK, FAILED, INTERRUPTED, HARNESS_ERROR, USAGE_ERROR, NOTHING_RAN = range(6)
+REPORTS = Path("reports")
+
+app = typer.Typer(
+    help="Crash-tests the initialisation of storage drivers: kill it at every step, run it again, "
+    "check that it converged.",
+    epilog="Exit codes: 0 all converged, 1 some trial diverged or did not fire, 2 interrupted, 3 harness error, "
+    "4 usage error, 5 nothing ran. CRASHINIT_DEBUG=1 shows the traceback of an error.",
+    add_completion=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+class ProviderName(StrEnum):
+    """Where machines come from."""
+
+    QEMU = "qemu"
+    QEMU_COLD = "qemu-cold"
+    VAGRANT = "vagrant"
+
+
+Driver = Annotated[str, typer.Option("--driver", metavar="D", help="An adapter's name, or an adapter file's path.")]
+Provider = Annotated[ProviderName, typer.Option("--provider", help="Where machines come from.")]
+Workers = Annotated[int, typer.Option("-n", metavar="N", min=1, help="How many trials run side by side.")]
+Baseline = Annotated[
+    Path | None, typer.Option("--baseline", metavar="FILE", help="Failures that are known (TOML); all else fails.")
+]
+Out = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Where results go; by default reports/<run>.")]
+
+
+def fail(sentence: str, code: int) -> int:
+    if os.environ.get("CRASHINIT_DEBUG") and sys.exc_info()[0]:
+        import traceback
+
+        traceback.print_exc()
+    print(f"crashinit: {sentence}", file=sys.stderr)
+    return code
+
+
+def run_directory(out: Path | None, name: str, *, resume: bool, force: bool) -> Path:
+    """The run's directory. Results that are already there are never replaced unless that is asked for."""
+    from crashinit.report.results import RESULTS
+
+    if resume and force:
+        raise UsageError("'--resume' keeps the results and '--force' replaces them: give one of the two.")
+    if out is None:
+        if resume:
+            raise UsageError("'--resume' needs '--out DIR': name the directory of the run to go on with.")
+        return REPORTS / f"{name}-{datetime.now():%Y%m%d-%H%M%S}"
+    if out.exists() and not out.is_dir():
+        raise UsageError(f"'{out}' is not a directory: name another '--out'.")
+    held = (out / RESULTS).exists()
+    if held and not (resume or force):
+        raise UsageError(f"'{out}' holds results already: give '--resume' to go on, '--force' to replace them.")
+    if resume and not held:
+        raise UsageError(f"'{out}' holds no results to go on from: leave out '--resume'.")
+    return out
+
+
+def run_reports(directory: Path | None, *, resume: bool = False, stderr: bool = False) -> "Reports":
+    from rich.console import Console
+
+    from crashinit.report import listeners
+
+    return listeners(directory, console=Console(stderr=stderr), resume=resume)
+
+
+def exit_code(directory: Path, known: "Sequence[Known] | None" = None) -> int:
+    """The exit code that a run's results deserve, held against the failures that are known."""
+    from crashinit.report import baseline, read
+
+    results = read(directory).results
+    outcomes = {result.outcome for result in results}
+    if not outcomes:
+        return fail("error: nothing ran: no trial matches.", NOTHING_RAN)
+    if known is not None:
+        judgement = baseline.judge(results, known)
+        print("\n".join(judgement.sentences()))
+        if judgement.passed:
+            return OK
+        if judgement.mended:
+            return FAILED
+        outcomes = {result.outcome for result in judgement.new}
+    if outcomes & {"diverged", "not-fired"}:
+        return FAILED
+    return HARNESS_ERROR if "error" in outcomes else OK

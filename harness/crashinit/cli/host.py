@@ -1,0 +1,86 @@
+"""Commands on what there is to work with: doctor, image, drivers."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from crashinit.cli.app import FAILED, HARNESS_ERROR, OK, Provider, ProviderName, app
+
+
+@app.command()
+def doctor() -> int:
+    """What this host can do, and what is missing."""
+    from crashinit.doctor import examine
+
+    findings = examine()
+    for finding in findings:
+        state = finding.state.upper() if finding.state == "missing" else finding.state
+        print(f"{state:8} {finding.name}: {finding.text}")
+        if finding.remedy:
+            print(f"{'':8} {finding.remedy}")
+    return OK if all(finding.ok or not finding.required for finding in findings) else HARNESS_ERROR
+
+
+images = typer.Typer(help="What machines are made from.", rich_markup_mode=None)
+app.add_typer(images, name="image")
+
+
+@images.callback()
+def _images() -> None:
+    """A group, although it has one command so far."""
+
+
+@images.command("box")
+def image_box(
+    packages: Annotated[
+        list[str] | None, typer.Argument(metavar="PACKAGE", help="Debian packages beyond the standard ones.")
+    ] = None,
+) -> int:
+    """Build the Vagrant box from Debian packages, if the cache does not hold it; print its path."""
+    from crashinit.machine import box
+
+    made = box.box(tuple(packages or ()), note=lambda text: print(text, file=sys.stderr))
+    print(made.file)
+    print(f"add it with: vagrant box add --force --name {box.NAME} {made.file}", file=sys.stderr)
+    return OK
+
+
+drivers = typer.Typer(help="The drivers that can be tested.", rich_markup_mode=None, invoke_without_command=True)
+app.add_typer(drivers, name="drivers")
+
+
+@drivers.callback()
+def drivers_list(context: typer.Context) -> int:
+    """List the drivers that can be tested, unless a command says otherwise."""
+    from crashinit import adapters
+
+    if context.invoked_subcommand is None:
+        for name in adapters.names():
+            print(f"{name:20} {adapters.load(name).title}")
+    return OK
+
+
+@drivers.command("check")
+def drivers_check(
+    driver: Annotated[str, typer.Argument(metavar="FILE", help="An adapter file's path, or an adapter's name.")],
+    provider: Provider = ProviderName.QEMU,
+    deadline: Annotated[float, typer.Option("--deadline", min=1, help="Seconds that the init may take.")] = 60.0,
+) -> int:
+    """Check an adapter file, then run one init without faults and judge it."""
+    from crashinit import adapters
+    from crashinit.drivers import check
+
+    adapter = adapters.load(driver)
+    print(f"{adapter.name}: {adapter.title}")
+    found = check(driver, provider.value, deadline)
+    ended = "got ready" if found.run.exit is None else "ended"
+    print(f"without a fault its init {ended} after {found.run.seconds:.1f} s")
+    print(f"operations: {', '.join(f'{step} {count}' for step, count in found.steps.items()) or 'none'}")
+    for step, reason in adapter.absent.items():
+        print(f"no step '{step}': {reason}")
+    for step in found.unexplained:
+        print(f"no step '{step}': if that is how the driver works, say why in [absent]")
+    for clause, verdict in found.verdicts.items():
+        print(f"{clause} {verdict.status:4} {verdict.reason}".rstrip())
+    return OK if found.ok and not found.unexplained else FAILED

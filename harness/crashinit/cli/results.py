@@ -1,0 +1,74 @@
+"""Commands on runs that are over: report, baseline, compare."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from crashinit.cli.app import FAILED, NOTHING_RAN, OK, app, fail
+
+if TYPE_CHECKING:
+    from crashinit.report import RunRecord
+
+
+@app.command()
+def report(
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="The directory of a run.")],
+    readme: Annotated[bool, typer.Option("--readme", help="Also a README.md in plain words, to publish.")] = False,
+) -> int:
+    """Make a run's reports again from its results.jsonl."""
+    from crashinit.report import plain, remake
+
+    remake(directory)
+    print(directory / "report.html")
+    if readme:
+        print(plain.write(directory))
+    return OK
+
+
+@app.command()
+def baseline(directory: Annotated[Path, typer.Argument(metavar="DIR", help="The directory of a run.")]) -> int:
+    """A run's failures as a first baseline, for '--baseline'."""
+    from crashinit.report import baseline as known_failures
+    from crashinit.report import read
+
+    print(known_failures.written(read(directory).results), end="")
+    return OK
+
+
+@app.command()
+def compare(
+    first: Annotated[Path, typer.Argument(metavar="DIR", help="The directory of a run.")],
+    second: Annotated[Path, typer.Argument(metavar="DIR", help="The directory of another run.")],
+) -> int:
+    """What changed between two runs; exit 1 if anything did."""
+    from crashinit.report import compare as comparing
+    from crashinit.report import read
+
+    left, right = read(first), read(second)
+    if left.driver != right.driver:
+        return _side_by_side(left, right)
+    comparison = comparing.compare(left, right)
+    for change in comparison.changes:
+        print(change.id)
+        for detail in change.details:
+            print(f"    {detail}")
+    print(f"{comparison.common} trials are in both runs; {len(comparison.changes)} differ or are in one run only.")
+    if not comparison.common:
+        return NOTHING_RAN if comparison.equal else FAILED
+    return OK if comparison.equal else FAILED
+
+
+def _side_by_side(left: "RunRecord", right: "RunRecord") -> int:
+    """Two drivers in one table."""
+    from rich.console import Console
+
+    from crashinit.report import differential
+
+    rows = differential.rows(left, right)
+    if not rows:
+        return fail("error: the two runs have no step, phase and victim in common.", NOTHING_RAN)
+    Console().print(differential.drawn(rows, left, right))
+    different = sum(not row.equal for row in rows)
+    print(f"{len(rows)} kinds of crash are in both runs; in {different} of them the drivers come out differently.")
+    return FAILED if different else OK

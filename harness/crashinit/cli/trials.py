@@ -1,0 +1,297 @@
+"""Commands that run trials: run, explore, trace, replay."""
+
+import functools
+import json
+import sys
+from collections.abc import Callable
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from crashinit.cli.app import (
+    NOTHING_RAN,
+    OK,
+    REPORTS,
+    Baseline,
+    Driver,
+    Out,
+    Provider,
+    ProviderName,
+    Workers,
+    app,
+    exit_code,
+    run_directory,
+    run_reports,
+)
+from crashinit.errors import UsageError
+
+if TYPE_CHECKING:
+    from crashinit.events import Listener
+    from crashinit.plan import Trial
+    from crashinit.trial import TrialRunner
+
+SCENARIOS = Path("scenarios/steps")
+NAMED = ("populated", "reboot")  # what an exploration bears in its name, because it is not the default
+
+
+@app.command()
+def run(
+    driver: Driver,
+    paths: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="PATH", help=f"Scenario files or directories; by default {SCENARIOS}."),
+    ] = None,
+    provider: Provider = ProviderName.QEMU,
+    out: Out = None,
+    workers: Workers = 1,
+    select: Annotated[str, typer.Option("-k", metavar="EXPR", help="Only trials whose id matches this.")] = "",
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in '--out'.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace the results in '--out'.")] = False,
+    baseline: Baseline = None,
+) -> int:
+    """Run the trials of scenario files against a driver."""
+    from crashinit import campaign, scenario
+
+    def carry_out(directory: Path, select: Callable[[str], bool], emit: "Listener") -> object:
+        scenarios = scenario.find(paths or [SCENARIOS])
+        return campaign.run(scenarios, driver, provider.value, directory, workers, select, emit)
+
+    return _campaign(carry_out, driver, out, select, baseline, resume=resume, force=force)
+
+
+def _campaign(
+    carry_out: "Callable[[Path, Callable[[str], bool], Listener], object]",
+    driver: str,
+    out: Path | None,
+    select: str,
+    baseline: Path | None,
+    *,
+    resume: bool,
+    force: bool,
+) -> int:
+    """A campaign with all its reports; the exit code that the results deserve."""
+    from crashinit import adapters
+    from crashinit.report import baseline as known_failures
+    from crashinit.report.results import finished_ids
+    from crashinit.selection import matcher
+
+    selected = matcher(select) if select else lambda _: True
+    known = known_failures.load(baseline) if baseline else None
+    directory = run_directory(out, adapters.load(driver).name, resume=resume, force=force)
+    done = finished_ids(directory) if resume else frozenset()
+    with run_reports(directory, resume=resume) as emit:
+        carry_out(directory, lambda trial: trial not in done and selected(trial), emit)
+    return exit_code(directory, known)
+
+
+class FaultName(StrEnum):
+    """What is done at a boundary."""
+
+    KILL = "kill"
+    ERRNO = "errno"
+    POWER_CUT = "power-cut"
+
+
+@app.command()
+def explore(
+    driver: Driver,
+    fault: Annotated[FaultName, typer.Option("--fault", help="What is done at each boundary of the init.")],
+    step: Annotated[list[str] | None, typer.Option("--step", metavar="S", help="Only boundaries in this step.")] = None,
+    depth: Annotated[
+        int, typer.Option("--depth", min=1, max=2, help="2: strike the inits after a kill or a power cut as well.")
+    ] = 1,
+    budget: Annotated[int, typer.Option("--budget", metavar="N", min=1, help="With '--depth 2': how many.")] = 200,
+    everything: Annotated[bool, typer.Option("--all", help="With '--depth 2': every second crash.")] = False,
+    error: Annotated[str, typer.Option("--errno", metavar="E,...", help="With '--fault errno': only these.")] = "",
+    victim: Annotated[list[str] | None, typer.Option("--victim", metavar="V", help="process or tree.")] = None,
+    given: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--given",
+            metavar="G",
+            help="The root before: fresh (default) or populated; of a power cut: ext4, xfs, block (default all), "
+            "ext4-populated, ...",
+        ),
+    ] = None,
+    recovery: Annotated[str, typer.Option("--recovery", metavar="R", help="init, or reboot and then init.")] = "init",
+    representative: Annotated[
+        bool, typer.Option("--representative", help="Of the same operations in a row: first, middle and last.")
+    ] = False,
+    storage_opt: Annotated[
+        list[str] | None, typer.Option("--storage-opt", metavar="K=V", help="Beyond the adapter's own options.")
+    ] = None,
+    deadline: Annotated[float, typer.Option("--deadline", metavar="S", help="Seconds that one init may take.")] = 60.0,
+    provider: Provider = ProviderName.QEMU,
+    out: Out = None,
+    workers: Workers = 1,
+    select: Annotated[str, typer.Option("-k", metavar="EXPR", help="Only trials whose id matches this.")] = "",
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in '--out'.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace the results in '--out'.")] = False,
+    baseline: Baseline = None,
+) -> int:
+    """Strike every boundary of a driver's init."""
+    from crashinit import campaign, scenario
+
+    if depth == 2 and fault is FaultName.ERRNO:
+        raise UsageError("'--depth 2' strikes the init after a crash: it goes with '--fault kill' or 'power-cut'.")
+    second = 0 if depth == 1 else sys.maxsize if everything else budget
+
+    if fault is FaultName.POWER_CUT:
+        if victim or error or recovery != "init" or storage_opt or representative:
+            raise UsageError("a power cut has no victim, error, recovery, representative or storage option to choose.")
+
+        def carry_out(directory: Path, select: Callable[[str], bool], emit: "Listener") -> object:
+            from crashinit.powercut import explore as power_cuts
+
+            return power_cuts.run(
+                driver, provider.value, directory, workers, select, emit, given=given or (), steps=step or (),
+                deadline=deadline, second=second, resume=resume,
+            )  # fmt: skip
+
+    else:
+        scenarios = [
+            scenario.from_options(
+                {
+                    "title": f"Every boundary of the init is struck: {fault.value}.",
+                    "name": "/".join(["explore", fault.value, *(word for word in (root, recovery) if word in NAMED)]),
+                    "fault": fault.value,
+                    "step": "all",
+                    "steps": step or (),
+                    "victims": victim or ("process", "tree"),
+                    "given": root,
+                    "recovery": recovery,
+                    "representative": representative,
+                    "options": storage_opt or (),
+                    "deadline": deadline,
+                    **({"errnos": [word.strip().upper() for word in error.split(",")]} if error else {}),
+                }
+            )
+            for root in given or ("fresh",)
+        ]
+
+        def carry_out(directory: Path, select: Callable[[str], bool], emit: "Listener") -> object:
+            return campaign.run(
+                scenarios, driver, provider.value, directory, workers, select, emit, second_crashes=second
+            )
+
+    return _campaign(carry_out, driver, out, select, baseline, resume=resume, force=force)
+
+
+@app.command()
+def trace(
+    driver: Driver,
+    provider: Provider = ProviderName.QEMU,
+    as_json: Annotated[bool, typer.Option("--json", help="As a JSON list, for other programs.")] = False,
+) -> int:
+    """The operations of one init without faults, with their steps."""
+    from crashinit import campaign
+    from crashinit.plan import Setup
+
+    with run_reports(None, stderr=True) as emit:
+        operations = campaign.trace(driver, provider.value, Setup("fresh", (), 60.0), emit)
+    if as_json:
+        print(json.dumps([{"step": step, **operation.model_dump()} for step, operation in operations], indent=2))
+        return OK if operations else NOTHING_RAN
+    width = max((len(operation.key) for _, operation in operations), default=0)
+    for step, operation in operations:
+        print(f"{operation.n:4}  {step or '-':13}  {operation.key:{width}}  {operation.program}")
+    return OK if operations else NOTHING_RAN
+
+
+@app.command()
+def replay(
+    target: Annotated[str, typer.Argument(metavar="TRIAL|PLAN", help="A trial's id, or the path of a plan.json.")],
+    source: Annotated[
+        Path | None,
+        typer.Option("--run", metavar="DIR", help="The run that planned it; by default the newest that did."),
+    ] = None,
+    provider: Provider = ProviderName.QEMU,
+    out: Out = None,
+    workers: Workers = 1,
+    failed: Annotated[bool, typer.Option("--failed", help="Of a plan, only what did not converge in its run.")] = False,
+    shell: Annotated[
+        bool, typer.Option("--shell", help="Instead, a shell in the machine, with the init held at that point.")
+    ] = False,
+) -> int:
+    """One trial again, or all trials of a plan."""
+    from crashinit import campaign
+
+    plan, trials = _planned(target, source)
+    if failed:
+        trials = _failed(trials, plan.parent)
+    if shell:
+        return _shell(trials, provider)
+    directory = run_directory(out, "replay", resume=False, force=False)
+    with run_reports(directory) as emit:
+        campaign.run_trials(
+            campaign.read_prepared(plan.parent),
+            trials,
+            trials[0].driver,
+            provider.value,
+            directory,
+            workers,
+            emit,
+            make=_maker(trials[0], provider, plan.parent),
+        )
+    return exit_code(directory)
+
+
+def _maker(trial: "Trial", provider: ProviderName, planned: Path) -> "Callable[[], TrialRunner]":
+    """What makes a runner for this kind of fault; power cuts need the recordings of the run that planned them."""
+    if trial.fault == "power-cut":
+        from crashinit.powercut import explore as power_cuts
+
+        return functools.partial(power_cuts.make_runner, trial.driver, provider.value, planned)
+    from crashinit.campaign import make_runner
+
+    return functools.partial(make_runner, trial.driver, provider.value)
+
+
+def _failed(trials: "list[Trial]", directory: Path) -> "list[Trial]":
+    """Those trials that have a result there, but did not converge."""
+    from crashinit.report import read
+
+    outcomes = {result.id: result.outcome for result in read(directory).results}
+    chosen = [trial for trial in trials if outcomes.get(trial.id, "converged") != "converged"]
+    if not chosen:
+        raise UsageError(f"every trial of '{directory}' converged: there is nothing to try again.")
+    return chosen
+
+
+def _shell(trials: "list[Trial]", provider: ProviderName) -> int:
+    """A shell at the one trial's point."""
+    from crashinit.campaign import make_runner
+    from crashinit.shell import Shell
+
+    if len(trials) != 1:
+        raise UsageError(f"'--shell' needs one trial, but this plan holds {len(trials)}: give a trial's id.")
+    if trials[0].fault == "power-cut":
+        raise UsageError("'--shell' holds an init before its fault, and a power cut's trial begins after it.")
+    with make_runner(trials[0].driver, provider.value) as runner, runner.held(trials[0]) as (recording, driven):
+        gate = recording.state["gate"]
+        Shell(trials[0], recording, driven, lambda: runner.strike(driven, gate, trials[0])).cmdloop()
+    return OK
+
+
+def _planned(target: str, source: Path | None) -> "tuple[Path, list[Trial]]":
+    """The plan that holds these trials, and the trials."""
+    from crashinit import campaign, plan
+
+    if Path(target).suffix == ".json":
+        path = Path(target)
+        trials = plan.read(path)
+        if not trials:
+            raise UsageError(f"the plan '{path}' holds no trial.")
+        return path, trials
+    if source is not None:
+        candidates = [source / campaign.PLAN]
+    else:
+        candidates = sorted(REPORTS.glob(f"*/{campaign.PLAN}"), key=lambda path: path.stat().st_mtime, reverse=True)
+    for path in candidates:
+        trials = [trial for trial in plan.read(path) if trial.id == target]
+        if trials:
+            return path, trials
+    where = f"the plan of '{source}'" if source else f"any plan below '{REPORTS}/'"
+    raise UsageError(f"no trial '{target}' in {where}: name its run with '--run DIR', or the path of a plan.json.")
