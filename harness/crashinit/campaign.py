@@ -174,10 +174,12 @@ def run_trials(
     workers: int,
     emit: Listener,
     more: Callable[[], tuple[list[Trial], list[str]]] | None = None,
+    make: Callable[[], TrialRunner] | None = None,
 ) -> list[Outcome]:
     """Run planned trials on this many workers and judge each as it ends.
 
-    `more` is asked after them for trials that follow from them, and what of those is left out.
+    `more` is asked after them for trials that follow from them, and what of those is left out. `make` makes the
+    runners; by default those for faults that strike the driver.
     """
     adapter = load_adapter(driver)
     outcomes: list[Outcome] = []
@@ -185,7 +187,7 @@ def run_trials(
     interrupted = True
 
     def batch(trials: Sequence[Trial]) -> None:
-        messages = run_groups(list(groups(trials)), functools.partial(make_runner, driver, provider), workers)
+        messages = run_groups(list(groups(trials)), make or functools.partial(make_runner, driver, provider), workers)
         with contextlib.closing(messages):
             for message in messages:
                 if isinstance(message, Begun):

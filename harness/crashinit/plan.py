@@ -50,11 +50,12 @@ class Trial:
     setup: Setup
     point: Point
     fault: str
-    victim: str  # of a kill: "process" or "tree"; of an error: "once", or "always" from then on
+    victim: str  # "process" or "tree"; of an error: "once", or "always" from then on; of a power cut: "machine"
     restarts: int
     error: str = ""  # of fault "errno": the name of the error
     recovery: str = "init"  # or "reboot" and then init
     earlier: Point | None = None  # a boundary of the first init, at which that was killed; `point` is of the re-init
+    state: str = ""  # of a power cut: the crash state that it leaves; of a second one: both, "first+second"
 
     def as_json(self) -> dict[str, Any]:
         """The trial as a plan file holds it."""

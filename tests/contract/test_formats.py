@@ -2,6 +2,7 @@
 
 import json
 
+from crashinit.contract import formats
 from crashinit.contract.formats import DeviceRecord, TransactionRecord, read_docker
 from hypothesis import given
 from hypothesis import strategies as st
@@ -65,3 +66,51 @@ def test_no_text_breaks_the_reader(name: str, text: str) -> None:
 def test_a_field_of_the_wrong_type_makes_a_file_unreadable(value: dict[str, object]) -> None:
     """A record is whole or it is none: no field is guessed."""
     assert {"metadata/base"} == read_docker({"metadata/base": json.dumps(value)}, "metadata").unreadable.keys()
+
+
+SNAP = '{"device_id":2,"size":1024,"name":"p-snap-1","parent_name":"","state":4,"error":""}'
+
+
+def test_containerds_base_is_its_working_device_without_a_parent() -> None:
+    """A faulty device stays on record; the base is initialised once a snapshot stands for it."""
+    faulty = '{"device_id":1,"size":1024,"name":"p-snap-9","parent_name":"","state":13,"error":"x"}'
+    child = '{"device_id":3,"size":1024,"name":"p-snap-2","parent_name":"p-snap-1","state":4,"error":""}'
+    texts = {"p.db/devices/p-snap-9": faulty, "p.db/devices/p-snap-1": SNAP, "p.db/devices/p-snap-2": child}
+    committed = {"metadata.db/v1/snapshots/default/1/base/id": "01", **texts}
+
+    read = formats.read("containerd", committed, "metadata")
+    assert DeviceRecord("base", "p.db/devices/p-snap-1", 2, 1024, 0, True, False) == read.base
+    assert sorted(device.device_id for device in read.devices.values()) == [1, 2, 3]
+    assert (read.transaction, read.keeps_uuid, read.unreadable) == (None, False, {})
+
+    half_made = formats.read("containerd", texts, "metadata").base
+    assert half_made is not None
+    assert not half_made.initialized
+
+
+def test_a_snapshots_number_may_take_more_than_a_byte() -> None:
+    """Snapshot ids are written as Go's uvarint."""
+    device = SNAP.replace("p-snap-1", "p-snap-300")
+    texts = {"p.db/devices/p-snap-300": device, "metadata.db/v1/snapshots/default/300/base/id": "ac02"}
+    base = formats.read("containerd", texts, "metadata").base
+
+    assert base is not None
+    assert base.initialized
+
+
+def test_a_record_of_containerd_that_cannot_be_read_is_named() -> None:
+    """It is a sentence with the record's path."""
+    read = formats.read("containerd", {"p.db/devices/x": '{"name":"x"}'}, "metadata")
+
+    assert read.unreadable == {"p.db/devices/x": "'p.db/devices/x' cannot be read: 'state' is no whole number"}
+
+
+@given(st.dictionaries(st.sampled_from(["p.db/devices/a", "metadata.db/v1/snapshots/a/id"]), st.text()))
+def test_any_text_of_containerd_is_read_without_an_exception(texts: dict[str, str]) -> None:
+    """Whatever lies in the databases, the reader ends with an answer."""
+    assert formats.read("containerd", texts, "metadata").base is None
+
+
+def test_an_unknown_format_has_no_records() -> None:
+    """What cannot be read is not guessed at."""
+    assert formats.read("none", {"metadata/base": DEVICE}, "metadata").devices == {}

@@ -27,6 +27,11 @@ SIZES = {
     "dm.loopmetadatasize": "metadata_size",
     "dm.blocksize": "block_size",
 }
+DEVICES = {"dm.datadev": "data_device", "dm.metadatadev": "metadata_device"}
+DISK = re.compile(r"/dev/vd([a-z])(\d*)")
+# A machine's disks: the first block driver to get a number gets the highest (register_blkdev() in block/genhd.c), and
+# each disk has 16 minor numbers (PART_BITS in drivers/block/virtio_blk.c).
+DISK_MAJOR, DISK_MINORS = 254, 16
 
 
 def expectation_of(adapter: Adapter, options: tuple[str, ...], deadline: float) -> Expectation:
@@ -36,6 +41,8 @@ def expectation_of(adapter: Adapter, options: tuple[str, ...], deadline: float) 
         key, _, value = (part.strip() for part in option.partition("="))
         if key in SIZES:
             known[SIZES[key]] = size(value)
+        elif key in DEVICES:
+            known |= {DEVICES[key]: number(value), "backing": "block"}
         elif key == "dm.fs":
             known["fstype"] = value
     return Expectation(
@@ -44,6 +51,14 @@ def expectation_of(adapter: Adapter, options: tuple[str, ...], deadline: float) 
         not_applicable=adapter.not_applicable,
         **known,
     )
+
+
+def number(node: str) -> str:
+    """ "major:minor" of a machine's disk or partition; raises UsageError for any other device."""
+    match = DISK.fullmatch(node)
+    if not match:
+        raise UsageError(f"the storage option's device '{node}' is no disk of a machine, such as '/dev/vdb'.")
+    return f"{DISK_MAJOR}:{(ord(match[1]) - ord('a')) * DISK_MINORS + int(match[2] or 0)}"
 
 
 def size(text: str) -> int:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path, PurePosixPath
+from typing import Literal
 
 from crashinit.contract import dmtable, formats
 from crashinit.contract.expectation import Expectation
@@ -20,6 +21,8 @@ from crashinit.contract.observation import DmDevice, Observation
 
 State = Mapping[str, str]
 Add = Callable[[str, object], None]
+Shown = Literal["repeated inits", "faults"]
+REPEATS: Shown = "repeated inits"
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,7 @@ class Allowance:
 
     clauses: tuple[str, ...]
     paths: tuple[str, ...]  # patterns as of fnmatch; `*` matches slashes too
+    shown_by: Shown  # what makes them differ: each init, or only one that a fault interrupted
     reason: str
 
 
@@ -47,7 +51,9 @@ class Difference:
 def mask() -> tuple[Allowance, ...]:
     """The allowed differences, as mask.toml states them."""
     entries = tomllib.loads(Path(__file__).with_name("mask.toml").read_text())["allowed"]
-    return tuple(Allowance(tuple(e["clauses"]), tuple(e["paths"]), " ".join(e["reason"].split())) for e in entries)
+    return tuple(
+        Allowance(tuple(e["clauses"]), tuple(e["paths"]), e["shown_by"], " ".join(e["reason"].split())) for e in entries
+    )
 
 
 def masked(state: State, clause: str, allowed: Sequence[Allowance] | None = None) -> State:
@@ -64,6 +70,12 @@ def differences(here: State, there: State) -> list[Difference]:
         for path in sorted(here.keys() | there.keys())
         if here.get(path) != there.get(path)
     ]
+
+
+def unstable(states: Sequence[State]) -> list[str]:
+    """The facts that the states do not all share: of repeated inits without faults, what a mask has to allow."""
+    paths = set[str]().union(*states)
+    return sorted(path for path in paths if len({state.get(path) for state in states}) > 1)
 
 
 def canonical(observation: Observation, expectation: Expectation) -> State:

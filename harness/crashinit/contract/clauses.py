@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from crashinit.contract import base, data, honest, leftovers, pool, recovery
+from crashinit.contract import base, data, durable, honest, leftovers, pool, recovery
 from crashinit.contract.case import Case
 from crashinit.contract.verdict import Verdict
 
@@ -38,6 +38,7 @@ CLAUSES: Mapping[str, Clause] = {
         Clause("C11", "idempotent", recovery.idempotent),
         Clause("C12", "data-kept", data.data_kept),
         Clause("C13", "equivalent", recovery.equivalent),
+        Clause("C14", "durable", durable.durable),
         Clause("C15", "honest", honest.honest),
         Clause("C16", "exclusive", honest.exclusive),
         Clause("C17", "kernel-quiet", leftovers.kernel_quiet),

@@ -3,11 +3,14 @@
 Format "docker" (which "containers-storage" shares): in one directory, a JSON file for each device named after its
 hash, with the base as `base`; `transaction-metadata`, the transaction last opened; `deviceset-metadata`, what
 concerns all devices. Names that begin with a dot are leftovers of interrupted writes, never devices.
+
+Format "containerd": two databases, of which the probe gives each record as a text of its own. `<pool>.db` holds a JSON
+object for each thin device, with its state; `metadata.db` holds the snapshots, which are what the devices are for.
 """
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -15,6 +18,8 @@ BASE = "base"
 TRANSACTION = "transaction-metadata"
 DEVICESET = "deviceset-metadata"
 MIGRATED = ".migrated"
+# containerd, snapshots/devmapper/device_info.go: DeviceState
+ACTIVATED, FAULTY = 4, 13
 
 
 @dataclass(frozen=True)
@@ -48,6 +53,7 @@ class DriverMetadata:
     base_uuid: str  # "": not recorded
     base_fstype: str
     unreadable: Mapping[str, str]  # by path, a sentence for each file that cannot be read
+    keeps_uuid: bool = True  # whether the format has a place for the base's UUID
 
     @property
     def base(self) -> DeviceRecord | None:
@@ -56,6 +62,13 @@ class DriverMetadata:
     def name_of(self, thin_id: int) -> str:
         """The device that has this thin id, or "id N" if no record has it."""
         return next((d.name for d in self.devices.values() if d.device_id == thin_id), f"id {thin_id}")
+
+
+def read(form: str, texts: Mapping[str, str], directory: str) -> DriverMetadata:
+    """Read what the probe found of the driver's metadata, by their format; `directory` is where files of it lie."""
+    if form == "containerd":
+        return read_containerd(texts)
+    return read_docker({} if form == "none" else texts, directory)
 
 
 def read_docker(texts: Mapping[str, str], directory: str) -> DriverMetadata:
@@ -92,6 +105,47 @@ def read_docker(texts: Mapping[str, str], directory: str) -> DriverMetadata:
             unreadable[path] = f"'{path}' cannot be read: {error}"
     uuid, fstype = _text(deviceset, "BaseDeviceUUID"), _text(deviceset, "BaseDeviceFilesystem")
     return DriverMetadata(found, transaction, uuid, fstype, unreadable)
+
+
+def read_containerd(texts: Mapping[str, str]) -> DriverMetadata:
+    """Read the records of containerd's databases (text by path: the database's, then buckets and key).
+
+    The base is the newest device without a parent that is not faulty. It counts as initialised when it was activated
+    and a snapshot stands for it: only then does containerd hand it out.
+    """
+    found: list[DeviceRecord] = []
+    roots: list[DeviceRecord] = []
+    unreadable: dict[str, str] = {}
+    snapshots = {_uvarint(text) for path, text in texts.items() if "/snapshots/" in path and path.endswith("/id")}
+    for path, text in sorted(texts.items()):
+        if "/devices/" not in path:
+            continue
+        try:
+            fields = read_object(text)
+            name, state = _text(fields, "name"), _whole(fields, "state")
+            number = name.rpartition("-")[2]  # "<pool>-snap-<number of the snapshot>"
+            ready = state == ACTIVATED and number.isdigit() and int(number) in snapshots
+            device = DeviceRecord(
+                name, path, _whole(fields, "device_id"), _whole(fields, "size"), 0, ready, deleted=False
+            )
+            found.append(device)
+            if not _text(fields, "parent_name") and state != FAULTY:
+                roots.append(device)
+        except ValueError as error:
+            unreadable[path] = f"'{path}' cannot be read: {error}"
+    devices = {device.name: device for device in found}
+    if roots:
+        base = max(roots, key=lambda device: device.device_id)
+        devices[BASE] = replace(devices.pop(base.name), name=BASE)
+    return DriverMetadata(devices, None, "", "", unreadable, keeps_uuid=False)
+
+
+def _uvarint(text: str) -> int:
+    """A number as encoding/binary of Go writes it, from its bytes in hexadecimal digits; -1: it is none."""
+    try:
+        return sum((byte & 0x7F) << 7 * place for place, byte in enumerate(bytes.fromhex(text)))
+    except ValueError:
+        return -1
 
 
 def read_object(text: str) -> Mapping[str, Any]:

@@ -60,7 +60,7 @@ class File:
         """`target`, filled with this file's content; pages of zeros become holes."""
         with disk_errors(cache_dir()):
             os.ftruncate(target.fd, os.fstat(self.fd).st_size)
-            for start, end in self._extents():
+            for start, end in self.extents():
                 for offset in range(start, end, PAGE):
                     if (page := os.pread(self.fd, PAGE, offset)) != ZEROS:
                         os.pwrite(target.fd, page, offset)
@@ -70,13 +70,13 @@ class File:
         """`target`, filled with this file's content; holes stay holes (SEEK_DATA in lseek(2))."""
         with disk_errors(cache_dir()):
             os.ftruncate(target.fd, os.fstat(self.fd).st_size)
-            for offset, end in self._extents():
+            for offset, end in self.extents():
                 os.lseek(target.fd, offset, os.SEEK_SET)
                 while offset < end:
                     offset += os.sendfile(target.fd, self.fd, offset, end - offset)
         return target
 
-    def _extents(self) -> Iterator[tuple[int, int]]:
+    def extents(self) -> Iterator[tuple[int, int]]:
         """Where there is data: (start, end), end excluded."""
         size = os.fstat(self.fd).st_size
         end = 0

@@ -3,7 +3,9 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
+
+from crashinit.machine.files import File
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,18 @@ class Machine(Protocol):
     def __exit__(self, *exc: object) -> None: ...
 
 
+@runtime_checkable
+class Pluggable(Machine, Protocol):
+    """A machine that takes further disks while it runs."""
+
+    def plug(self, disk: File, serial: str, log: File | None = None) -> str:
+        """Plug in a disk with that serial number, and wait for its node; the node's path.
+
+        With `log`, an empty file, every write, flush and discard is logged there in the format of dm-log-writes
+        (Documentation/admin-guide/device-mapper/log-writes.rst). Raises MachineError when no port is free.
+        """
+
+
 class Template(Protocol):
     """A booted machine, frozen. A context manager: leaving it frees what it holds."""
 
@@ -91,6 +105,7 @@ class Provider(Protocol):
     """A way to get machines on this host."""
 
     name: str
+    forks: bool  # whether its machines can be forked; else a trial takes place in the recorded init's own machine
 
     @property
     def accel(self) -> str:

@@ -20,7 +20,20 @@ from crashinit.machine.protocol import Completed
 from crashinit.machine.qemu import Hardware, Kernel, Layer, Qemu
 
 BOOT_TIMEOUT = 180.0  # seconds from power-on to the agent's answer; some 6 of them are needed on an idle host
+PLUG_TIMEOUT = 20.0  # seconds until a disk that was plugged in has its node
 GRACE = 30.0  # seconds beyond a command's own timeout in which the agent must answer
+
+# Wait for the disk with the serial number $0 and its node; print the node. Shell built-ins, but for the pause.
+FIND_DISK = """
+while :; do
+    for file in /sys/block/vd*/serial; do
+        read -r serial < $file
+        name=${file%/serial}; name=/dev/${name##*/}
+        [ "$serial" = "$0" ] && [ -b $name ] && echo $name && exit
+    done
+    sleep 0.01
+done
+"""
 
 
 @dataclass(frozen=True)
@@ -132,6 +145,8 @@ class QemuMachine:
         self._require_open()
         if self._ram is None:
             raise MachineError("this machine cannot be forked: it was cloned without 'forkable'")
+        if self._qemu.plugged:
+            raise MachineError("this machine cannot be forked: its plugged-in disks would not come along")
         self._qemu.command("stop")
         try:
             state = self._qemu.save()
@@ -141,6 +156,11 @@ class QemuMachine:
             self._qemu.command("cont")
         disk = Disk((*self._disk.layers, Layer(overlay, "qcow2")), self._disk.empty)
         return QemuTemplate(Frozen(self._hardware, self._kernel, disk, ram, state))
+
+    def plug(self, disk: File, serial: str, log: File | None = None) -> str:
+        self._require_open()
+        self._qemu.plug(disk, serial, log)
+        return self.run("sh", "-c", FIND_DISK, serial, timeout=PLUG_TIMEOUT).check().stdout.strip()
 
     def close(self) -> None:
         if not self._closed:

@@ -1,0 +1,42 @@
+"""What a crash state costs, against booting a machine from cold for each of them."""
+
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+from crashinit.adapters import load
+from crashinit.machine.provider import QemuProvider
+from crashinit.plan import spread
+from crashinit.powercut.explore import plan, setups
+from crashinit.powercut.record import RECORDINGS
+from crashinit.powercut.runner import PowerCutRunner, recording_name
+
+STATES, BOOTS = 6, 3
+
+
+def main() -> None:
+    """Measure and print states a minute on one worker, with clones and as if each machine were booted."""
+    provider = QemuProvider(note=print)
+    [setup] = setups(["ext4"])
+    with (
+        tempfile.TemporaryDirectory() as directory,
+        PowerCutRunner(provider, load("reference"), Path(directory)) as runner,
+    ):
+        recorded, _ = runner.record(setup)
+        recorded.store(runner.out / RECORDINGS / recording_name(setup))
+        trials, _ = plan(recorded, setup, "reference")
+        parts = [runner.run(trial)[1] for trial in spread(trials, STATES)]
+        boots = []
+        for _ in range(BOOTS):
+            begin = time.monotonic()
+            provider.boot().close()
+            boots.append(time.monotonic() - begin)
+    state = statistics.median(part["total"] for part in parts)
+    cold = state - statistics.median(part["clone"] for part in parts) + statistics.median(boots)
+    print(f"power cuts                 {60 / state:6.1f} states a minute")
+    print(f"the same, booted cold      {60 / cold:6.1f} states a minute   {cold / state:5.1f} times as long a state")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,150 @@
+"""One init, recorded: its trace, and the logs of its disks joined with it.
+
+The gate holds the init before each operation, and there each log is as long as the operations before have made it.
+What a write(2) left in a cache is in no log yet: that is what a power cut takes.
+"""
+
+import gzip
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from crashinit.contract.observation import Observation, OperationRecord, Run
+from crashinit.driven import GRACE, Driven
+from crashinit.errors import MachineError, UsageError
+from crashinit.machine.files import File
+from crashinit.machine.protocol import Machine
+from crashinit.powercut import disk, log
+from crashinit.powercut.layout import layout_of, plug
+from crashinit.powercut.log import Entry
+from crashinit.powercut.states import CrashState, Mark, crash_states
+
+RECORDINGS = "powercut"  # below the run's directory
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """A run of init, with what its disks held before and were told during it."""
+
+    run: Run
+    sizes: tuple[int, ...]  # bytes of each disk
+    bases: tuple[tuple[Entry, ...], ...]  # writes that make each disk's content before the run on a blank one
+    logs: tuple[tuple[Entry, ...], ...]
+    marks: tuple[Mark, ...]  # before each operation, and after the run
+    before: Observation | None = None  # what a used root looked like
+    earlier: tuple[Run, ...] = ()  # inits that a power cut had ended before
+
+    @property
+    def operations(self) -> Sequence[OperationRecord]:
+        return self.run.operations
+
+    @cached_property
+    def states(self) -> dict[tuple[str, str], CrashState]:
+        """The crash states by the key of their operation and their name."""
+        return {(self.operations[s.operation].key, s.name): s for s in crash_states(self.logs, self.marks)}
+
+    def base(self) -> list[File]:
+        """The disks before the run."""
+        return [disk.write(disk.blank(size), base) for size, base in zip(self.sizes, self.bases, strict=True)]
+
+    def disks(self, state: CrashState) -> list[File]:
+        """The disks that a power cut leaves in this state."""
+        return [
+            disk.write(base, cut.entries(entries))
+            for base, cut, entries in zip(self.base(), state.cuts, self.logs, strict=True)
+        ]
+
+    def store(self, path: Path) -> None:
+        """Keep it in a file."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        parts = [log.build(entries) for entries in (*self.bases, *self.logs)]
+        head: dict[str, Any] = {
+            "run": self.run.model_dump(),
+            "sizes": self.sizes,
+            "marks": self.marks,
+            "earlier": [run.model_dump() for run in self.earlier],
+            "before": self.before.model_dump() if self.before else None,
+            "parts": [len(part) for part in parts],
+        }
+        with gzip.open(path, "wb", compresslevel=3) as file:
+            file.write(json.dumps(head).encode() + b"\n")
+            file.writelines(parts)
+
+    @classmethod
+    def read(cls, path: Path) -> "Recorded":
+        """The inverse of store. Raises UsageError when there is none."""
+        try:
+            with gzip.open(path, "rb") as file:
+                head = json.loads(file.readline())
+                parts = [_entries(file.read(length)) for length in head["parts"]]
+        except FileNotFoundError as error:
+            raise UsageError(f"'{path}' does not exist: explore power cuts again, which records an init.") from error
+        count = len(head["sizes"])
+        marks = tuple(tuple(mark) for mark in head["marks"])
+        run = Run.model_validate(head["run"])
+        before = Observation.model_validate(head["before"]) if head["before"] else None
+        earlier = tuple(Run.model_validate(run) for run in head["earlier"])
+        return cls(run, tuple(head["sizes"]), tuple(parts[:count]), tuple(parts[count:]), marks, before, earlier)
+
+
+class Recorder:
+    """Disks with logs in a machine, and the init that is recorded on them."""
+
+    def __init__(self, driven: Driven, bases: Sequence[File]) -> None:
+        """Plug in copies of the bases, and mount the root."""
+        self._driven = driven
+        self._bases = [tuple(disk.pieces(base)) for base in bases]
+        self.disks = [base.copied_to(File.on_disk()) for base in bases]
+        self._logs = [File.on_disk() for _ in bases]
+        self._readers = [log.Reader(file.fd) for file in self._logs]
+        plug(driven.machine, self.disks, self._logs)
+        layout_of(driven.setup).mount(driven.machine, driven.adapter.root)
+
+    def init(self) -> Recorded:
+        """One init from start to end, held at each of its operations to look at the logs."""
+        machine, marks = self._driven.machine, []
+        state = self._driven.begin_init("every")
+        while state["operation"] is not None:
+            marks.append(self.mark())
+            state = machine.call(
+                "gate_resume", timeout=self._driven.setup.deadline + GRACE, gate=state["gate"], stop="every"
+            )
+        run = self._driven.finish(state["gate"])
+        return self.recorded(run, [*marks[: len(run.operations)], self.mark()])
+
+    def mark(self) -> Mark:
+        """How long each log is now."""
+        return tuple(reader.update() for reader in self._readers)
+
+    def recorded(self, run: Run, marks: Sequence[Mark]) -> Recorded:
+        """All that was recorded up to the last mark."""
+        logs = [tuple(reader.entries[:end]) for reader, end in zip(self._readers, marks[-1], strict=True)]
+        sizes = [os.fstat(file.fd).st_size for file in self.disks]
+        return Recorded(run, tuple(sizes), tuple(self._bases), tuple(logs), tuple(marks))
+
+    def check(self) -> None:
+        """Compare each log with its disk, once nothing writes there any more. MachineError when they disagree."""
+        self.mark()
+        for base, reader, held in zip(self._bases, self._readers, self.disks, strict=True):
+            changes = [entry for entry in reader.entries if entry.changes]
+            replayed = disk.write(disk.blank(os.fstat(held.fd).st_size), [*base, *changes])
+            offset = disk.differ(replayed, held)
+            if offset is not None:
+                raise MachineError(f"the log of a disk does not lead to its content: they differ at byte {offset}")
+
+
+def _entries(stored: bytes) -> tuple[Entry, ...]:
+    file = File.in_memory("log")
+    os.write(file.fd, stored)
+    reader = log.Reader(file.fd)
+    reader.update()
+    return tuple(reader.entries)
+
+
+def detach(machine: Machine, root: str) -> None:
+    """Unmount the root's file system, so that all of it is on its disk."""
+    machine.run("umount", root).check()

@@ -1,0 +1,147 @@
+"""Power-cut trials: a machine gets the disks of a crash state, mounts the root, and runs init as after a boot."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from crashinit.adapters import Adapter
+from crashinit.contract.observation import Evidence, Observation, Run
+from crashinit.driven import Driven, Seconds, succeeded
+from crashinit.errors import CrashinitError, UsageError
+from crashinit.machine.files import File
+from crashinit.machine.protocol import Machine, Provider, Template
+from crashinit.plan import Point, Setup, Trial, slug
+from crashinit.powercut import disk
+from crashinit.powercut.layout import layout_of, plug, populated
+from crashinit.powercut.record import RECORDINGS, Recorded, Recorder, detach
+from crashinit.powercut.states import CrashState
+from crashinit.trial import TrialRunner
+
+THEN = "+"  # between the names of a first and a second crash state
+POWER_GONE = -9  # the exit of a run that the power cut ended: as if by SIGKILL, but with the whole machine
+
+
+class PowerCutRunner(TrialRunner):
+    """Runs trials whose fault is a power cut, over the recordings in a run's directory."""
+
+    def __init__(self, provider: Provider, adapter: Adapter, out: Path) -> None:
+        super().__init__(provider, adapter)
+        self.out = out
+        self._warm: Template | None = None
+        self._recorded: dict[str, Recorded] = {}
+
+    def warm_template(self) -> Template:
+        """A machine in which a driver has run before, so that its kernel has read all that a trial needs."""
+        if self._warm is None:
+
+            def warm(machine: Machine) -> None:
+                driven = Driven(machine, self.adapter, Setup("fresh", (), 60.0))
+                machine.call("mark")
+                driven.init()
+                driven.observe()
+                driven.exercise()
+                driven.shutdown()
+                driven.observe(after_shutdown=True)
+                machine.run("rm", "-rf", self.adapter.root).check()
+                machine.run("mkdir", self.adapter.root).check()
+
+            self._warm = self._stack.enter_context(self.driver_template().derive(warm))
+        return self._warm
+
+    def blank(self, setup: Setup) -> tuple[list[File], Observation | None]:
+        """The disks that a setup's inits begin from, and what a used root looked like before it was shut down."""
+        layout, root = layout_of(setup), self.adapter.root
+        disks = [disk.blank(size) for size in layout.sizes(self.adapter)]
+        before = None
+        with self.warm_template().clone() as machine:
+            plug(machine, disks)
+            layout.make_filesystem(machine)
+            if populated(setup):
+                layout.mount(machine, root)
+                machine.call("mark")
+                driven = Driven(machine, layout_of(setup).adapted(self.adapter), setup)
+                driven.populate()
+                before = driven.observe(digests=True)
+                driven.shutdown()
+                detach(machine, root)
+            machine.run("sync").check()
+        return [file.sparsed_to(File.on_disk()) for file in disks], before
+
+    def record(self, setup: Setup) -> tuple[Recorded, Evidence]:
+        """Record an init without faults; also its evidence, which trials are judged against.
+
+        Raises CrashinitError when the driver does not even start without a fault.
+        """
+        bases, before = self.blank(setup)
+        with self.warm_template().clone() as machine:
+            machine.call("mark")
+            driven = Driven(machine, layout_of(setup).adapted(self.adapter), setup)
+            recorder = Recorder(driven, bases)
+            recorded = replace(recorder.init(), before=before)
+            if not succeeded(recorded.run):
+                said = (recorded.run.stderr.strip().splitlines() or ["nothing on its standard error"])[-1]
+                raise CrashinitError(f"without any fault, the init on '{setup.given}' failed: {said}")
+            evidence = self._examine(driven, "reference", recorded.run, None, before, [recorded.run], 1)
+            detach(machine, self.adapter.root)
+            recorder.check()
+        return recorded, evidence
+
+    def record_again(self, first: Trial) -> Recorded:
+        """Record the init after a trial's power cut."""
+        recorded, state = self.recorded(first)
+        with self.warm_template().clone() as machine:
+            driven = Driven(machine, layout_of(first.setup).adapted(self.adapter), first.setup)
+            again = Recorder(driven, recorded.disks(state)).init()
+        return replace(again, before=recorded.before, earlier=(*recorded.earlier, cut_short(recorded.run, state)))
+
+    def run(self, trial: Trial) -> tuple[Evidence, dict[str, float]]:
+        """One trial, and how long its parts took."""
+        recorded, state = self.recorded(trial)
+        seconds = Seconds()
+        with seconds.part("total"):
+            evidence = self.boot(trial, recorded, state, seconds)
+        seconds.parts["guest"] = seconds.guest
+        return evidence, seconds.parts
+
+    def boot(self, trial: Trial, recorded: Recorded, state: CrashState, seconds: Seconds) -> Evidence:
+        """The power comes back: a machine finds the disks of a crash state."""
+        with seconds.part("image"):
+            disks = recorded.disks(state)
+        with seconds.part("clone"):
+            machine = self.warm_template().clone()
+        with machine:
+            with seconds.part("plug"):
+                machine.call("mark")
+                plug(machine, disks)
+            with seconds.part("mount"):
+                layout_of(trial.setup).mount(machine, self.adapter.root)
+            driven = Driven(machine, layout_of(trial.setup).adapted(self.adapter), trial.setup, seconds)
+            run, fired = cut_short(recorded.run, state), recorded.operations[state.operation]
+            evidence = self._examine(driven, trial.id, run, fired, recorded.before, [], trial.restarts)
+        return evidence.model_copy(update={"fault": "power-cut", "earlier": list(recorded.earlier)})
+
+    def recorded(self, trial: Trial) -> tuple[Recorded, CrashState]:
+        """The recording that a trial's (last) power cut struck, and the crash state that it left. Raises UsageError."""
+        first, _, second = trial.state.partition(THEN)
+        name = recording_name(trial.setup, trial.earlier, first)
+        if name not in self._recorded:
+            self._recorded[name] = Recorded.read(self.out / RECORDINGS / name)
+        recorded = self._recorded[name]
+        state = recorded.states.get((trial.point.operation, second or first))
+        if state is None:
+            raise UsageError(f"the recording '{name}' has no crash state '{trial.id}'.")
+        return recorded, state
+
+
+def recording_name(setup: Setup, earlier: Point | None = None, state: str = "") -> str:
+    """The file of a setup's recording, or of the one over a crash state before an earlier operation."""
+    return f"{setup.given}~{slug(earlier.operation)}~{state}.gz" if earlier else f"{setup.given}.gz"
+
+
+def cut_short(run: Run, state: CrashState) -> Run:
+    """The record of a run that the power cut ended."""
+    if state.phase == "after":
+        return run
+    operations = run.operations[: state.operation + 1]
+    return run.model_copy(
+        update={"exit": POWER_GONE, "stdout": "", "operations": operations, "seconds": operations[-1].seconds}
+    )
