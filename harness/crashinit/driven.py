@@ -1,6 +1,7 @@
 """The driver in one machine: how it is started, ended and looked at there."""
 
 import hashlib
+import shlex
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ from crashinit.plan import Setup
 GRACE = 30.0  # seconds that the agent gets beyond the deadline of what it runs
 USER_DATA = "crashinit-user-data"  # the device that a populated root holds
 PAYLOAD_SIZE = 1 << 20  # bytes of known data in it
+ENDED_EARLY = 1  # exit status of a daemon that ends "with success" before it is ready: that is a failure
 
 
 @dataclass
@@ -43,9 +45,16 @@ class Driven:
         self.adapter = adapter
         self.setup = setup
         self.seconds = seconds or Seconds()
+        self._daemon: str | None = None  # the gate of the daemon that runs
 
     def begin_init(self, stop: str) -> dict[str, Any]:
-        """Start the init under the gate; the gate's state when it is held or has ended."""
+        """Start the init under the gate; the gate's state when it is held, has ended, or is ready.
+
+        A daemon that runs is ended first, in the orderly way: its init is its start.
+        """
+        self._stop()
+        for words in self.adapter.before:
+            self._must(words)
         state: dict[str, Any] = self.machine.call(
             "gate_start",
             timeout=self.setup.deadline + GRACE,
@@ -54,12 +63,19 @@ class Driven:
             root=self.adapter.root,
             deadline=self.setup.deadline,
             stop=stop,
+            ready=self.adapter.ready.condition if self.adapter.ready else None,
         )
         return state
 
     def finish(self, gate: Any) -> Run:
         """The record of a gated run."""
-        return Run.model_validate(self.machine.call("gate_finish", timeout=GRACE, gate=gate))
+        run = Run.model_validate(self.machine.call("gate_finish", timeout=GRACE, gate=gate))
+        if run.exit is None:
+            self._daemon = gate
+        elif run.exit == 0 and self.adapter.ready:
+            said = f"{run.stderr.rstrip()}\ncrashinit: it ended with exit status 0 before it was ready".lstrip()
+            run = run.model_copy(update={"exit": ENDED_EARLY, "stderr": said})
+        return run
 
     def init(self) -> Run:
         """One init from start to end."""
@@ -69,12 +85,28 @@ class Driven:
         return run
 
     def shutdown(self) -> Run:
-        """The driver's own orderly end."""
+        """The driver's own orderly end: SIGTERM for a daemon, then the shutdown command if there is one."""
         with self.seconds.part("shutdown"):
-            done = self.machine.run(
-                *self.adapter.command(self.adapter.shutdown, self.setup.options), timeout=self.setup.deadline
-            )
-        self.seconds.guest += done.seconds
+            run = self._stop()
+            if self.adapter.shutdown and (run is None or succeeded(run)):
+                run = self._shutdown_command()
+        if run is None:
+            raise GuestError(f"the adapter '{self.adapter.name}' has nothing to shut down: no daemon runs.")
+        self.seconds.guest += run.seconds
+        return run
+
+    def _stop(self) -> Run | None:
+        """End the daemon, if one runs."""
+        if self._daemon is None:
+            return None
+        gate, self._daemon = self._daemon, None
+        deadline = self.setup.deadline
+        ended = self.machine.call("gate_stop", timeout=deadline + GRACE, gate=gate, deadline=deadline)
+        return Run.model_validate(ended) if ended else None
+
+    def _shutdown_command(self) -> Run:
+        argv = self.adapter.command(self.adapter.shutdown, self.setup.options)
+        done = self.machine.run(*argv, timeout=self.setup.deadline)
         return Run(
             argv=list(done.argv),
             exit=done.exit,
@@ -100,7 +132,7 @@ class Driven:
             answer = self.machine.call(
                 call,
                 timeout=self.setup.deadline + GRACE,
-                spec={"root": self.adapter.root, "format": self.adapter.metadata, **spec},
+                spec={**self.adapter.probed(), **spec},
             )
         self.seconds.guest += time.monotonic() - begin
         return answer
@@ -112,7 +144,9 @@ class Driven:
             raise GuestError(
                 f"the adapter '{adapter.name}' has no [populate] part, so it has no used root to begin from."
             )
-        self._must(adapter.init)
+        run = self.init()
+        if said := trouble(run, adapter, self.setup):
+            raise GuestError(f"the root cannot be populated: {said}")
         self._must(adapter.populate.create, id=USER_DATA)
         target = self._must(adapter.populate.mount, id=USER_DATA).strip().splitlines()[-1]
         self.machine.put(payload(), f"{target}/crashinit-payload")
@@ -134,5 +168,18 @@ def payload() -> bytes:
 
 
 def succeeded(run: Run) -> bool:
-    """Whether an init reported success in time."""
-    return run.exit == 0 and not run.timed_out
+    """Whether an init reported success in time, or, for a daemon, got ready."""
+    return run.exit in (0, None) and not run.timed_out
+
+
+def trouble(run: Run, adapter: Adapter, setup: Setup) -> str:
+    """One sentence that says how an init without faults failed; "" if it did not."""
+    if succeeded(run):
+        return ""
+    how = f"ended with {run.exit}"
+    if run.timed_out and adapter.ready:
+        how = f"was not ready within {setup.deadline:g} s: {adapter.ready}"
+    elif run.timed_out:
+        how = f"did not end within {setup.deadline:g} s"
+    said = (run.stderr.strip().splitlines() or run.stdout.strip().splitlines() or ["nothing"])[-1]
+    return f"'{shlex.join(run.argv)}' {how}; the last that it wrote: {said.strip()}"

@@ -173,3 +173,5 @@ def test_temporary_names_are_the_same_in_every_run() -> None:
     """Only the random part of a temporary name goes."""
     assert steady("metadata/.tmp0815") == "metadata/.tmp*"
     assert steady("metadata/base") == "metadata/base"
+    assert steady("/x/tmpmounts/containerd-mount1654492837") == "/x/tmpmounts/containerd-mount*"
+    assert steady("devices/layer-2") == "devices/layer-2"

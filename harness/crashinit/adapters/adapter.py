@@ -2,13 +2,14 @@
 
 import importlib.util
 import io
+import re
 import tarfile
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from crashinit.errors import UsageError
 from crashinit.machine.protocol import Machine
@@ -49,6 +50,43 @@ class Install(Part):
     files: tuple[Source, ...] = ()
 
 
+class Ready(Part):
+    """When init is over: by default when its process ends; for a daemon, when one of these is met."""
+
+    log: str = ""  # a regular expression that a line of its output matches
+    file: str = ""  # a path that it makes, or writes anew
+    socket: str = ""  # the path of a Unix socket at which it listens
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if len(self.condition) != 1:
+            raise ValueError("give one of 'log', 'file' and 'socket'")
+        try:
+            re.compile(self.log)
+        except re.error as error:
+            raise ValueError(f"'{self.log}' is no regular expression: {error}") from None
+        return self
+
+    @property
+    def condition(self) -> dict[str, str]:
+        """As the guest's gate takes it."""
+        return {kind: what for kind in ("log", "file", "socket") if (what := getattr(self, kind))}
+
+    def __str__(self) -> str:
+        if self.log:
+            return f"no line of its output matches '{self.log}'"
+        return f"it did not make '{self.file}'" if self.file else f"it does not listen at '{self.socket}'"
+
+
+class Devices(Part):
+    """The names of the driver's dm devices, and what is below its pool; by default as dockerd has it in its root."""
+
+    pool: str = ""
+    base: str = ""
+    data: str = ""  # file or block device with the pool's data
+    metadata: str = ""  # file or block device with the pool's metadata
+
+
 class Populate(Part):
     """How user data gets into the pool: commands with {root}, {options} and {id}; `mount` prints the mount point."""
 
@@ -63,16 +101,26 @@ class Adapter(Part):
     name: str
     title: str
     root: str
-    init: tuple[str, ...]
-    shutdown: tuple[str, ...]
+    init: tuple[str, ...] = Field(min_length=1)
+    ready: Ready | None = None  # of a daemon, whose init does not end its process
+    before: tuple[tuple[str, ...], ...] = ()  # run ahead of each init, outside the gate: what a driver finds there
+    shutdown: tuple[str, ...] = ()  # a daemon is ended by SIGTERM, and then by this if it is given
     option_flag: str = "--storage-opt"
     options: tuple[str, ...] = ()
     metadata: Literal["docker", "containers-storage", "containerd", "none"] = "none"
     expect: dict[str, str | int] = Field(default_factory=dict)  # fields of contract.expectation.Expectation
     not_applicable: dict[str, str] = Field(default_factory=dict)  # clause -> why it cannot apply
+    absent: dict[str, str] = Field(default_factory=dict)  # step -> why this driver's init does not have it
+    devices: Devices = Devices()
     install: Install = Install()
     populate: Populate | None = None
     base: Path = HERE  # the directory that relative sources are meant from
+
+    @model_validator(mode="after")
+    def _can_be_ended(self) -> Self:
+        if self.ready is None and not self.shutdown:
+            raise ValueError("a driver needs a 'shutdown' command, unless it is a daemon with a 'ready' condition")
+        return self
 
     def command(self, words: Sequence[str], options: Sequence[str] = (), **names: str) -> list[str]:
         """The argument vector of one of the driver's commands, with further storage options."""
@@ -82,11 +130,25 @@ class Adapter(Part):
                 for option in (*self.options, *options):
                     argv += [self.option_flag, option]
             else:
-                argv.append(word.format(root=self.root, **names))
+                for name, value in {"root": self.root, **names}.items():
+                    word = word.replace(f"{{{name}}}", value)
+                argv.append(word)
         return argv
 
+    def probed(self) -> dict[str, str]:
+        """What the guest's probe is to look at."""
+        spec = {
+            "root": self.root,
+            "format": self.metadata,
+            "pool_name": self.devices.pool,
+            "base_name": self.devices.base,
+            "data": self.devices.data,
+            "metadata": self.devices.metadata,
+        }
+        return {key: value for key, value in spec.items() if value}
+
     def installed(self, machine: Machine) -> None:
-        """Put the driver into a machine that has the adapter's packages."""
+        """Put the driver into a machine that has the adapter's packages. Raises UsageError, GuestError."""
         archive = io.BytesIO()
         with tarfile.open(fileobj=archive, mode="w") as tar:
             for file in self.install.files:
@@ -96,6 +158,8 @@ class Adapter(Part):
         machine.run("rm", "/run/crashinit-install.tar").check()
         for file in self.install.files:
             machine.run("python3", "-m", "compileall", "-q", file.target)  # a failure costs time, nothing else
+        # Under emulation, reading a program from the disk costs more than running it: have it in the page cache.
+        machine.run("sh", "-c", 'cat "$(command -v "$0")" > /dev/null', self.init[0])
 
 
 def _as_root(entry: tarfile.TarInfo) -> tarfile.TarInfo | None:
@@ -117,12 +181,22 @@ def load(name: str) -> Adapter:
     try:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise UsageError(f"{path}: not valid TOML: {error}.") from error
+        raise UsageError(f"'{path}': not valid TOML: {error}.") from error
+    if "base" in data:
+        raise UsageError(f"'{path}': 'base' is not a key of an adapter file.")
     try:
         return Adapter(**data, base=path.resolve().parent)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise UsageError(f"{path}: '{where}': {first['msg'].lower()}.") from error
-    except TypeError as error:
-        raise UsageError(f"{path}: 'base' is not a key of an adapter file.") from error
+        raise UsageError(f"'{path}': {_sentence(error)}.") from error
+
+
+def _sentence(error: ValidationError) -> str:
+    """What is wrong first, and where."""
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"])
+    known = {
+        "missing": f"the key '{where}' is missing",
+        "extra_forbidden": f"'{where}' is not a key of an adapter file",
+    }
+    said = first["msg"].removeprefix("Value error, ")
+    return known.get(first["type"]) or (f"'{where}': {said[0].lower()}{said[1:]}" if where else said)

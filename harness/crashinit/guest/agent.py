@@ -14,8 +14,9 @@ Calls (all times in seconds, all binary data in base64):
     put(path, data, mode)          write a file, making its directories, in one step (temporary name, then rename)
     get(path)                      -> {"data"}
     mark()                         remember the kernel log's position: `probe` reports only what came later
-    gate_start(argv, env, root, deadline, stop)
-                                   run a command under the gate; -> state
+    gate_start(argv, env, root, deadline, stop, ready)
+                                   run a command under the gate; -> state. `ready` is for daemons, whose init is over
+                                   when it is met: {"log": regular expression}, {"file": path} or {"socket": path}
     gate_resume(gate, stop)        let the stopped operation run, go on to the next stop; -> state
     gate_fail(gate, errno, forever, stop)
                                    the stopped operation returns -errno instead of running; with `forever` so does
@@ -24,13 +25,17 @@ Calls (all times in seconds, all binary data in base64):
                                    wait until the victims are gone; stopped survivors go on;
                                    -> {"survivors": [pid, ...]}
     gate_finish(gate)              -> the run, as contract.observation.Run, without waiting for survivors, which are
-                                   served until they end
+                                   served until they end; `exit` is null for a daemon that is ready
+    gate_stop(gate, deadline)      SIGTERM to a finished gate's daemon, and wait; at the deadline its cgroup is killed;
+                                   -> a Run without operations, or null if there is no such daemon (any more)
     probe(spec)                    -> contract.observation.Observation
     exercise(spec)                 -> contract.observation.Exercise
 
 `stop` is "never", "every", or the ordinal or the key of the operation before which to stop. A `state` is
-`{"gate": id, "state": "stopped"|"ended", "operation": {OperationRecord}|null, "exit": int|null, "timed_out": bool}`.
-At the deadline (counted while the command runs, not while it is held at a stop) the whole cgroup is killed.
+`{"gate": id, "state": "stopped"|"ended", "operation": {OperationRecord}|null, "processes": how many
+of the run live, "exit": int|null, "timed_out": bool}`.
+At the deadline (counted while the command runs, not while it is held at a stop) the whole cgroup is killed. It is
+a deadline for the init: a daemon that is ready has none, and what it does then is no operation of the run.
 The last operation of a state or a run is the one reached, whether it ran or not: `detail["killed"]` names the victim
 if its process was killed before it ran, `detail["errno"]` the error that it returned instead of running.
 """
@@ -125,10 +130,11 @@ class Agent:
         deadline: float,
         stop: str | int = "never",
         env: Mapping[str, str] | None = None,
+        ready: Mapping[str, str] | None = None,
     ) -> dict[str, Any]:
         """Start a command under a gate of its own."""
         self._started += 1
-        gate = Gate(str(self._started), argv, root, deadline, stop)
+        gate = Gate(str(self._started), argv, root, deadline, stop, ready)
         state = gate.start(env or {})
         self._gates[gate.ident] = gate
         return state
@@ -148,10 +154,16 @@ class Agent:
         return self._gate(gate).kill(victim)
 
     def gate_finish(self, gate: str) -> dict[str, Any]:
-        """The record of the run, which is then forgotten."""
+        """The record of the run, which is then forgotten, unless it is a daemon's that can be stopped later."""
         run = self._gate(gate).finish()
-        del self._gates[gate]
+        if not self._gates[gate].ready:
+            del self._gates[gate]
         return run
+
+    def gate_stop(self, gate: str, deadline: float) -> dict[str, Any] | None:
+        """End a daemon."""
+        found = self._gates.pop(gate, None)
+        return found.stop(deadline) if found else None
 
     def probe(self, spec: Mapping[str, Any]) -> dict[str, Any]:
         """Observe."""

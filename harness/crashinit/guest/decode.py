@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from . import dm
-from .names import Places, dm_object, read_text
+from .names import Places, dm_object, read_text, steady
 from .seccomp import (
     BLOCK_REQUESTS,
     DM_REQUESTS,
@@ -271,11 +271,11 @@ class Decoder:
         return self._mounted(self._path(call.pid, AT_FDCWD, call.args[1]), detail)
 
     def _mounted(self, path: str, detail: dict[str, str]) -> Operation:
-        return Operation("mount.mount", self.places.file(path) or path, {"path": path, **detail})
+        return Operation("mount.mount", self.places.file(path) or steady(path), {"path": path, **detail})
 
     def _target(self, call: Notification, kind: str, at: int, address: int) -> Operation:
         path = self._path(call.pid, at, address)
-        return Operation(kind, self.places.file(path) or path, {"path": path})
+        return Operation(kind, self.places.file(path) or steady(path), {"path": path})
 
     def _exec(self, call: Notification, at: int, address: int, argv: int) -> Operation | None:
         path = self._path(call.pid, at, address)

@@ -56,7 +56,8 @@ def _try(spec: probe.Spec, stages: _Stages) -> None:
         raise _StageError(f"there is no live pool '{spec.pool_name}'")
     if pool["suspended"]:
         raise _StageError(f"the pool '{spec.pool_name}' is suspended")
-    origin, sectors = _base(spec)
+    spec, known = probe.located(spec, probe.metadata_texts(spec, []))
+    origin, sectors = _base(spec, known)
     written = random.Random(0).randbytes(SIZE)
     with ExitStack() as stack:
         ident = stack.enter_context(_snapshot(spec, origin, stages))
@@ -83,13 +84,12 @@ def _try(spec: probe.Spec, stages: _Stages) -> None:
         stages.begin("remove")
 
 
-def _base(spec: probe.Spec) -> tuple[int, int]:
+def _base(spec: probe.Spec, known: metadata.BaseRecord | None) -> tuple[int, int]:
     """The base's thin id and its size in sectors: by its table if it is active, else by the driver's metadata."""
     if dm.info(spec.base_name) is not None:
         lines = dm.table(spec.base_name)
         if len(lines) == 1 and lines[0].type == "thin":
             return int(lines[0].params.split()[1]), lines[0].length
-    known = metadata.base_record(spec.format, probe.metadata_texts(spec))
     if known is None:
         raise _StageError("the base is neither active nor recorded")
     return known.id, known.size // metadata.SECTOR

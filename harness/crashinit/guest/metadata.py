@@ -27,6 +27,7 @@ SUPERBLOCK = 4096  # bytes; all zero: the pool has not been formatted yet
 CHECKS = {"xfs": ("xfs_repair", "-n"), **dict.fromkeys(("ext2", "ext3", "ext4"), ("e2fsck", "-fn"))}
 IMAGE = Path("/run/crashinit-base.img")  # always the same name, which the checks print
 UNKNOWN_FILESYSTEM = 2  # blkid's exit status when it recognises nothing
+FAULTY = 13  # containerd's snapshots/devmapper, DeviceState: a device that an interruption left half-made
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,7 @@ class BaseRecord:
 
     id: int
     size: int  # bytes
+    name: str = ""  # of its dm device, where the driver's metadata give it
 
 
 @dataclass(frozen=True)
@@ -57,8 +59,16 @@ class Thin:
 
 
 def base_record(form: str, texts: Mapping[str, str]) -> BaseRecord | None:
-    """The base as a Docker-like driver records it in metadata/base; None if it does not, or not legibly."""
+    """The base as the driver's metadata record it; None if they do not, or not legibly.
+
+    A Docker-like driver does so in metadata/base. For containerd it is the snapshot without a parent that works.
+    """
     try:
+        if form == "containerd":
+            devices = [json.loads(text) for path, text in texts.items() if "/devices/" in path]
+            working = [data for data in devices if not data["parent_name"] and data["state"] != FAULTY]
+            data = max(working, key=lambda data: int(data["device_id"]))
+            return BaseRecord(int(data["device_id"]), int(data["size"]), str(data["name"]))
         data = json.loads(texts["metadata/base"])
         return BaseRecord(int(data["device_id"]), int(data["size"]))
     except (KeyError, TypeError, ValueError):

@@ -5,14 +5,15 @@ at before they are read, because a read from a suspended device never returns.
 """
 
 import os
+import re
 import stat
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from . import dm, metadata, process
+from . import bolt, dm, metadata, process
 from .gate import CGROUPS
 from .kernel_log import KernelLog
 from .names import below, read_text
@@ -23,6 +24,8 @@ UDEV_QUEUE = Path("/run/udev/queue")  # there while udevd has events to process
 SETTLE_LIMIT = 5.0  # seconds
 CHECK_LIMIT = 30.0  # seconds for one checking tool
 DOCKER_FORMATS = {"docker": "docker", "containers-storage": "container"}  # metadata format -> prefix of device names
+# Of containerd's databases: its thin devices, and what its snapshots are. Times are left out, they differ each run.
+CONTAINERD_RECORDS = re.compile(r"devices/.+|v1/snapshots/.+/(id|kind|parent)")
 
 
 @dataclass(frozen=True)
@@ -72,8 +75,8 @@ def observe(spec: Spec, log: KernelLog) -> dict[str, Any]:
     devices = dm_devices(problems)
     loops = loop_devices()
     mounts = mount_table()
-    texts = metadata_texts(spec)
-    known = metadata.base_record(spec.format, texts)
+    texts = metadata_texts(spec, problems)
+    spec, known = located(spec, texts)
     pool, base = metadata.look(spec, devices, known, problems)
     lines, complete = log.lines()
     if not complete:
@@ -102,6 +105,12 @@ def observe(spec: Spec, log: KernelLog) -> dict[str, Any]:
         "kernel_log": lines,
         "problems": problems,
     }
+
+
+def located(spec: Spec, texts: Mapping[str, str]) -> tuple[Spec, metadata.BaseRecord | None]:
+    """The spec with the base's name by the driver's metadata, and what those record of the base."""
+    known = metadata.base_record(spec.format, texts)
+    return (replace(spec, base_name=known.name) if known and known.name else spec), known
 
 
 def settle(problems: list[str]) -> None:
@@ -234,13 +243,30 @@ def kind_of(mode: int) -> str:
     return "symlink" if stat.S_ISLNK(mode) else "other"
 
 
-def metadata_texts(spec: Spec) -> dict[str, str]:
-    """The text of each file in the driver's metadata directory."""
+def metadata_texts(spec: Spec, problems: list[str]) -> dict[str, str]:
+    """The text of each of the driver's records, by its path relative to the root: a file, or a key in a database."""
+    if spec.format == "containerd":
+        return containerd_texts(Path(spec.root), problems)
     if spec.format not in DOCKER_FORMATS:
         return {}
     directory = Path(spec.root) / "metadata"
     paths = sorted(path for path in directory.rglob("*") if path.is_file()) if directory.is_dir() else []
     return {str(path.relative_to(spec.root)): path.read_text(encoding="utf-8", errors="replace") for path in paths}
+
+
+def containerd_texts(root: Path, problems: list[str]) -> dict[str, str]:
+    """The records in the databases of containerd's snapshotter."""
+    texts: dict[str, str] = {}
+    for path in sorted(root.glob("*.db")):
+        try:
+            values = bolt.read(path)
+        except (OSError, ValueError) as error:
+            problems.append(f"metadata: the database '{path.name}' could not be read: {error}")
+            continue
+        for key, value in values.items():
+            if CONTAINERD_RECORDS.fullmatch(key):
+                texts[f"{path.name}/{key}"] = value.decode() if value.isascii() and value[:1] >= b" " else value.hex()
+    return texts
 
 
 def semaphores() -> list[int]:

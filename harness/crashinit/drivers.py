@@ -1,0 +1,54 @@
+"""What an adapter's author asks first: which drivers there are, and whether one of them works without a fault."""
+
+from collections import Counter
+from dataclasses import dataclass
+
+from crashinit import adapters, campaign
+from crashinit.adapters.expectation import expectation_of
+from crashinit.contract.judge import judge
+from crashinit.contract.observation import Run
+from crashinit.contract.verdict import Verdict
+from crashinit.driven import trouble
+from crashinit.errors import CrashinitError
+from crashinit.plan import Setup
+from crashinit.trace import STEPS, steps_of
+
+DEADLINE = 60.0  # seconds that the init may take
+
+
+@dataclass(frozen=True)
+class Check:
+    """What one init without faults showed."""
+
+    run: Run
+    steps: dict[str, int]  # operations in each step that occurs
+    unexplained: list[str]  # steps that do not occur, and for which the adapter gives no reason
+    verdicts: dict[str, Verdict]
+
+    @property
+    def ok(self) -> bool:
+        """Whether the driver converges without a fault."""
+        return all(verdict.status != "fail" for verdict in self.verdicts.values())
+
+
+def check(driver: str, provider: str, deadline: float = DEADLINE) -> Check:
+    """Run one init without faults, judge what it leads to.
+
+    Raises UsageError for an adapter that is wrong, CrashinitError when the init fails or never gets ready.
+    """
+    adapter = adapters.load(driver)
+    for file in adapter.install.files:
+        file.path(adapter.base)
+    setup = Setup("fresh", (), deadline)
+    with campaign.make_runner(driver, provider) as runner:
+        evidence, _ = runner.reference(setup)
+    run = evidence.fault_run
+    if said := trouble(run, adapter, setup):
+        raise CrashinitError(f"without any fault, {said}")
+    steps = Counter(steps_of(run.operations))
+    return Check(
+        run=run,
+        steps={step: steps[step] for step in STEPS if step in steps},
+        unexplained=[step for step in STEPS if step not in steps and step not in adapter.absent],
+        verdicts=judge(evidence, evidence, expectation_of(adapter, setup.options, setup.deadline)),
+    )

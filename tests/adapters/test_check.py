@@ -1,0 +1,127 @@
+"""`crashinit drivers check`: one init without faults, for drivers that work and for drivers that do not."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from crashinit import cli
+from crashinit.adapters import load
+from crashinit.adapters.expectation import expectation_of
+from crashinit.contract.judge import judge, outcome
+from crashinit.drivers import check
+from crashinit.errors import CrashinitError
+from crashinit.machine.protocol import Provider
+from crashinit.plan import Point, Setup, Trial
+from crashinit.trial import TrialRunner
+
+ROOT = Path(__file__).parents[2]
+SHELL = ROOT / "examples" / "shelldriver.toml"
+DAEMON = """
+name = "d"
+title = "a daemon of one line"
+root = "/var/lib/d"
+init = ["sh", "-c", "mkdir -p {root}; SCRIPT"]
+ready = { log = "up" }
+"""
+
+
+@pytest.fixture(scope="module")
+def runner(provider: Provider) -> Iterator[TrialRunner]:
+    """A runner of the shell driver's trials."""
+    with TrialRunner(provider, load(str(SHELL))) as runner:
+        yield runner
+
+
+def daemon(directory: Path, script: str) -> str:
+    path = directory / "d.toml"
+    path.write_text(DAEMON.replace("SCRIPT", script))
+    return str(path)
+
+
+def test_the_shell_driver_works_without_a_fault() -> None:
+    """It has all five steps, and no clause fails."""
+    found = check(str(SHELL), "qemu")
+
+    assert (found.run.exit, found.unexplained) == (0, [])
+    assert list(found.steps) == ["loopback", "pool-create", "base-create", "mkfs", "metadata-save"]
+    assert {clause: v.reason for clause, v in found.verdicts.items() if v.status == "fail"} == {}
+    assert found.verdicts["C08"].status == "pass"
+
+
+def test_the_shell_drivers_bug_is_found(runner: TrialRunner) -> None:
+    """Killed before mkfs, it takes the thin device that is there for a finished base."""
+    setup = Setup("fresh", (), 60.0)
+    point = Point("mkfs", "before", 0, "exec mkfs.ext4#1")
+    evidence, _ = runner.run(
+        Trial("t", "shelldriver", "steps/mkfs", setup, point, fault="kill", victim="tree", restarts=1)
+    )
+    verdicts = judge(evidence, runner.reference(setup)[0], expectation_of(runner.adapter, (), setup.deadline))
+
+    assert verdicts["C01"].status == "pass"
+    assert (verdicts["C07"].status, verdicts["C07"].reason) == ("fail", "the base holds no file system")
+    assert outcome(verdicts, evidence)[0] == "diverged"
+
+
+@pytest.mark.parametrize(
+    ("script", "said"),
+    [
+        ("echo nearly; exec sleep 1000", "was not ready within 2 s: no line of its output matches 'up'; .*: nearly"),
+        ("echo no root >&2; exit 7", "ended with 7; the last that it wrote: no root"),
+        ("exit 0", "ended with 1; the last that it wrote: crashinit: it ended with exit status 0 before it was ready"),
+    ],
+)
+def test_a_daemon_that_never_gets_ready_is_one_sentence(tmp_path: Path, script: str, said: str) -> None:
+    """It names the command, what was waited for, and the last that the daemon said."""
+    with pytest.raises(CrashinitError, match=said):
+        check(daemon(tmp_path, script), "qemu", deadline=2.0)
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ('init = ["nonesuch"]', "there is no program 'nonesuch' in this machine"),
+        ('init = ["true"]\nbefore = [["false"]]', "'false' ended with 1 in the machine"),
+    ],
+)
+def test_what_cannot_be_started_is_one_sentence(tmp_path: Path, line: str, said: str) -> None:
+    """A program that is not there, and a preparation that fails."""
+    path = tmp_path / "d.toml"
+    path.write_text(f'name = "d"\ntitle = "t"\nroot = "/var/lib/d"\nshutdown = ["true"]\n{line}\n')
+
+    with pytest.raises(CrashinitError, match=said):
+        check(str(path), "qemu")
+
+
+def test_a_driver_without_steps_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A step that does not occur asks for its reason, and exit 1 says that something is left to do."""
+    path = daemon(tmp_path, "echo up; exec sleep 1000")
+
+    assert cli.main(["drivers", "check", path]) == 1
+    assert "no step 'pool-create': if that is how the driver works, say why in [absent]" in capsys.readouterr().out
+
+
+def test_the_drivers_are_listed() -> None:
+    """One line a driver, with its title."""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    ended = subprocess.run(
+        [sys.executable, "-m", "crashinit.cli", "drivers"], capture_output=True, text=True, env=environment
+    )
+
+    assert ended.returncode == 0
+    assert [line.split()[0] for line in ended.stdout.splitlines()] == [
+        "containerd",
+        "containers-storage",
+        "dockerd",
+        "reference",
+    ]
+
+
+@pytest.mark.parametrize("example", ["shelldriver", "shelldriver.toml"])
+def test_the_docs_show_the_example_as_it_is(example: str) -> None:
+    """docs/adapters.md holds both files word for word."""
+    text = (ROOT / "examples" / example).read_text()
+
+    assert f"\n{text}```\n" in (ROOT / "docs" / "adapters.md").read_text()
