@@ -6,6 +6,8 @@ import pytest
 from crashinit.machine.protocol import Provider
 from crashinit.machine.provider import get_provider
 
+pytest_plugins = ["tests.alarms", "tests.mutants.score"]
+
 
 @pytest.fixture(scope="session")
 def provider() -> Iterator[Provider]:

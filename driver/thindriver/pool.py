@@ -44,7 +44,7 @@ class Pool:
         if status.needs_check or status.mode == "ro":
             raise DriverError(
                 f"the thin pool '{self.name}' is read-only or needs a check: "
-                f"shut it down and run thin_check and thin_repair on its metadata"
+                "shut it down, run 'thin_check --clear-needs-check-flag' on its metadata, and thin_repair if that fails"
             )
 
     def thins(self) -> dict[int, Thin]:

@@ -112,14 +112,14 @@ def check_ours(store: Store, thins: dict[int, Thin], pool_id: int, shared: bool)
         if thin is not None and not made_with(base, thin) and shared and not base.initialized:
             raise DriverError(f"the thin pool's thin device {base.device_id} is not the base that the root records")
         return
-    if store.devices:
+    going_on = {transaction.device_id} if open and transaction is not None else set()
+    if store.devices or (store.base_uuid and set(thins) - going_on):
         raise DriverError("the root records thin devices, but 'metadata/base' is missing: restore it from a backup")
     if not shared or (not thins and pool_id == 0):
         return
     if transaction is not None:
-        ours = {transaction.device_id} if open else set()
         closed = transaction.open_id == pool_id
-        if (open or closed) and set(thins) <= ours and all(thin.mapped == 0 for thin in thins.values()):
+        if (open or closed) and set(thins) <= going_on and all(thin.mapped == 0 for thin in thins.values()):
             return
     raise DriverError(
         f"the thin pool holds {len(thins)} thin devices (transaction id {pool_id}) that the root does not record: "

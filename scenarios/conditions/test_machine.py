@@ -1,7 +1,12 @@
 """What a driver may rely on in a machine: asked through testinfra, so that it holds for every provider."""
 
+import time
+
 import pytest
 from testinfra.host import Host
+
+CLOCK = 300  # seconds by which a machine's clock may be wrong
+KERNEL = (5, 19)  # the first with SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV, which the gate needs
 
 
 @pytest.mark.parametrize("target", ["thin-pool", "thin", "linear"])
@@ -16,6 +21,33 @@ def test_dm_target_is_there(host: Host, target: str) -> None:
 def test_package_is_installed(host: Host, package: str) -> None:
     """The tools that drivers and the probe call are installed."""
     assert host.package(package).is_installed
+
+
+@pytest.mark.parametrize("module", ["dm_thin_pool", "loop"])
+def test_module_is_loaded(host: Host, module: str) -> None:
+    """No driver has to load modules, which would be another start each time."""
+    assert host.file(f"/sys/module/{module}").is_directory
+
+
+def test_kernel_is_new_enough(host: Host) -> None:
+    """The kernel is Linux, and has what the gate needs."""
+    major, minor = host.check_output("uname -r").split(".")[:2]
+
+    assert host.check_output("uname -s") == "Linux"
+    assert (int(major), int(minor)) >= KERNEL
+
+
+def test_control_groups_can_be_killed(host: Host) -> None:
+    """Control groups are those of version 2: the gate ends a driver's tree through them."""
+    assert host.file("/sys/fs/cgroup/cgroup.controllers").exists
+
+
+def test_clock_is_right(host: Host) -> None:
+    """The clock is the host's, although the machine was frozen for who knows how long."""
+    begin = time.time()
+    seen = int(host.check_output("date +%s"))
+
+    assert begin - CLOCK < seen < time.time() + CLOCK
 
 
 def test_loop_control_is_a_device(host: Host) -> None:

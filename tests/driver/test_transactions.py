@@ -98,6 +98,29 @@ def test_devices_without_a_base_are_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("transaction", "refused"),
+    [
+        pytest.param(None, True, id="no transaction"),
+        pytest.param(Transaction(3, BASE, 1), True, id="closed"),
+        pytest.param(Transaction(4, BASE, 2), True, id="open, on another device"),
+        pytest.param(Transaction(4, BASE, 1), False, id="open, on this device"),
+    ],
+)
+def test_a_base_that_lost_its_record_is_not_replaced(
+    tmp_path: Path, transaction: Transaction | None, refused: bool
+) -> None:
+    """With a base's UUID recorded and its record missing, a thin device must be an open transaction's own."""
+    store = root(tmp_path, None, transaction)
+    store.base_uuid = "11111111-2222-3333-4444-555555555555"
+
+    if refused:
+        with pytest.raises(DriverError, match="'metadata/base' is missing"):
+            check_ours(store, {1: Thin(5, 3)}, 3, shared=False)
+    else:
+        assert check_ours(store, {1: Thin(5, 3)}, 3, shared=False) is None  # type: ignore[func-returns-value]
+
+
+@pytest.mark.parametrize(
     ("after", "taken", "free"),
     [(0, set(), 1), (1, {1}, 2), (1, {2, 3}, 4), (MAX_DEVICE_ID, {1}, 2), (MAX_DEVICE_ID - 1, set(), MAX_DEVICE_ID)],
 )

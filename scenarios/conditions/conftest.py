@@ -1,0 +1,137 @@
+"""What the conditions share: how a recovery is judged, and how a refusal."""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import pytest
+from crashinit.adapters.expectation import expectation_of
+from crashinit.contract.judge import judge
+from crashinit.contract.observation import Evidence, Observation, Run
+from crashinit.driven import Driven
+from crashinit.machine.protocol import Machine
+from crashinit.plan import Setup
+from crashinit.trial import TrialRunner
+
+FRESH = Setup("fresh", (), 60.0)
+USED = Setup("populated", (), 60.0)
+
+
+@pytest.fixture(scope="session")
+def reference(crashinit_runner: TrialRunner) -> Callable[[Setup], Evidence]:
+    """The evidence of an init without faults, made once for each setup."""
+    made: dict[Setup, Evidence] = {}
+
+    def get(setup: Setup) -> Evidence:
+        if setup not in made:
+            made[setup] = crashinit_runner.reference(setup)[0]
+        return made[setup]
+
+    return get
+
+
+@pytest.fixture
+def machine(request: pytest.FixtureRequest, crashinit_runner: TrialRunner) -> Iterator[Machine]:
+    """The machine of `used` where a test asks for that, else a fresh one."""
+    template = crashinit_runner.given(USED if "used" in request.fixturenames else FRESH)[0]
+    with template.clone(forkable=True) as machine:
+        machine.call("mark")
+        yield machine
+
+
+@pytest.fixture
+def used(crashinit_runner: TrialRunner, machine: Machine) -> Driven:
+    """The driver in a machine whose root holds a user's data and was shut down."""
+    return Driven(machine, crashinit_runner.adapter, USED)
+
+
+@pytest.fixture
+def used_before(crashinit_runner: TrialRunner) -> Observation | None:
+    """What the used root looked like before it was shut down."""
+    return crashinit_runner.given(USED)[1]
+
+
+@pytest.fixture
+def recovers(reference: Callable[[Setup], Evidence]) -> Callable[..., Run]:
+    """Start the driver (again), look at it, use it, start it once more, shut it down: every clause must hold.
+
+    Given a run that was an init already, that one is judged, with those that ran beside it.
+    """
+
+    def check(
+        driven: Driven, before: Observation | None = None, run: Run | None = None, beside: Sequence[Run] = ()
+    ) -> Run:
+        run = run or driven.init()
+        after = driven.observe(digests=before is not None)
+        evidence = Evidence.model_validate(
+            {
+                "trial": "condition",
+                "fault": "concurrent" if beside else "kill",
+                "earlier": beside,
+                "fault_run": run,
+                "fired": None,
+                "before": before,
+                "reinits": [run],
+                "after": after,
+                "again": driven.init(),
+                "after_again": driven.observe(digests=before is not None),
+                "exercise": driven.exercise(),
+                "shutdown": driven.shutdown(),
+                "after_shutdown": driven.observe(after_shutdown=True),
+            }
+        )
+        expectation = expectation_of(driven.adapter, (), driven.setup.deadline)
+        verdicts = judge(evidence, reference(driven.setup), expectation)
+        failed = {clause: verdict.reason for clause, verdict in verdicts.items() if verdict.status == "fail"}
+
+        assert run.exit == 0, run.stderr
+        assert failed == {}
+        return run
+
+    return check
+
+
+@pytest.fixture
+def refuses() -> Callable[..., str]:
+    """Init fails with one sentence that holds these words, and touches nothing; returns the sentence."""
+
+    def check(driven: Driven, *words: str) -> str:
+        before = seen(driven)
+        run = driven.init()
+        lines = run.stderr.strip().splitlines()
+
+        assert run.exit not in (0, None), "init succeeded"
+        assert not run.timed_out
+        assert len(lines) == 1, run.stderr
+        assert [word for word in words if word not in lines[0]] == [], lines[0]
+        assert seen(driven) == before
+        return lines[0]
+
+    return check
+
+
+@pytest.fixture
+def killed_at() -> Callable[..., Run]:
+    """Start an init and kill it at this boundary; the run so far."""
+
+    def kill(driven: Driven, boundary: str, victim: str = "tree") -> Run:
+        state = driven.begin_init(boundary)
+        assert state["operation"], f"'{boundary}' did not occur"
+        driven.machine.call("gate_kill", gate=state["gate"], victim=victim)
+        return driven.finish(state["gate"])
+
+    return kill
+
+
+def seen(driven: Driven) -> dict[str, Any]:
+    """All that an observation holds of the state; the kernel's log is none."""
+    return driven.observe(digests=True).model_dump(exclude={"kernel_log", "processes"})
+
+
+@pytest.fixture
+def shell(machine: Machine) -> Callable[[str], str]:
+    """Run a shell command in the machine; what it printed. A command that fails is an error of the test."""
+
+    def run(command: str) -> str:
+        return machine.run("sh", "-ec", command).check().stdout.strip()
+
+    return run

@@ -1,0 +1,35 @@
+"""The mutation score: how many mutants were caught, printed at the end of a test run.
+
+A plugin of its own, since the process that prints the summary is not the one that collects the tests.
+"""
+
+from pathlib import PurePosixPath
+
+import pytest
+
+HERE = PurePosixPath("tests/mutants")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--all-mutants", action="store_true", help="every mutant, not only the representative ones")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print the score, and the names of those that survived."""
+    ended = {outcome: _mutants(terminalreporter, outcome) for outcome in ("passed", "failed", "error")}
+    survived = ended["failed"] + ended["error"]
+    total = len(ended["passed"]) + len(survived)
+    if total:
+        terminalreporter.write_line(f"mutation score: {len(ended['passed'])} of {total} mutants caught")
+    for name in survived:
+        terminalreporter.write_line(f"  not caught: {name}")
+
+
+def _mutants(terminalreporter: pytest.TerminalReporter, outcome: str) -> list[str]:
+    """The parameters of the tests of that outcome that run a mutant: 'no-rollback'."""
+    reports = [report for report in terminalreporter.getreports(outcome) if report.when == "call" or report.failed]
+    return [
+        report.nodeid.partition("[")[2].rstrip("]")
+        for report in reports
+        if PurePosixPath(report.nodeid.partition("::")[0]).parent == HERE and "mutant_is_caught" in report.nodeid
+    ]
