@@ -5,14 +5,18 @@ BIN := $(VENV)/bin
 WORKERS ?= 2
 OUT ?= reports/steps
 
-.PHONY: run test mutants lint bench setup clean
+.PHONY: run test conditions mutants alarms lint bench vagrant setup clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo 'make run     set up all that is missing, then the five-step campaign on the reference driver'
 	@echo 'make test    set up all that is missing, then every test'
+	@echo 'make conditions  scenarios in Python: busy, lost, damaged, full, foreign, two inits at once'
+	@echo 'make mutants every mutant of the reference driver, and the mutation score'
+	@echo 'make alarms  thirty inits and thirty re-inits without faults: no clause may fail'
 	@echo 'make lint    ruff and mypy --strict'
 	@echo 'make bench   clone against cold boot, and what the harness costs beside the driver'
+	@echo 'make vagrant the same trials under Vagrant and under QEMU, a sample of them: SAMPLE=words as for -k'
 	@echo 'make clean   remove .venv; the cache stays (crashinit keeps it small)'
 
 $(BIN)/.installed: pyproject.toml
@@ -35,8 +39,30 @@ lint: setup
 test: lint
 	$(BIN)/pytest -n $(WORKERS) --dist loadgroup
 
+conditions: setup
+	$(BIN)/pytest scenarios/conditions --crashinit-driver reference --crashinit-out reports/conditions -n $(WORKERS)
+
+mutants: setup
+	$(BIN)/pytest tests/mutants --all-mutants -n $(WORKERS)
+
+alarms: setup
+	$(BIN)/pytest tests/test_mask.py --alarms 30 -n $(WORKERS)
+
 bench: setup
 	$(BIN)/python -m benchmarks
+
+SAMPLE ?= before and tree
+
+vagrant: setup
+	./tools/vagrant-packages.sh
+	$(BIN)/python -m crashinit.machine.libvirtd ./tools/vagrant-check.sh "$$($(BIN)/crashinit image box)"
+	CRASHINIT_TEST_VAGRANT=1 $(BIN)/pytest tests/machine/test_libvirtd.py tests/machine/test_rundir.py tests/machine/test_vagrant.py
+	$(BIN)/pytest scenarios/conditions/test_machine.py --crashinit-driver reference --crashinit-provider vagrant
+	$(BIN)/crashinit run scenarios/steps --driver reference -k '$(SAMPLE)' --out reports/vagrant --force --provider vagrant
+	$(BIN)/crashinit run scenarios/steps --driver reference -k '$(SAMPLE)' --out reports/qemu --force
+	$(BIN)/crashinit compare reports/qemu reports/vagrant
+	@! ls -d "$${CRASHINIT_CACHE:-$$HOME/.cache/crashinit}"/vagrant/run-* 2>/dev/null
+	@echo 'both providers agree, and nothing is left'
 
 clean:
 	rm -rf $(VENV)

@@ -11,13 +11,18 @@ from pathlib import Path
 from typing import Literal
 
 from crashinit.errors import CrashinitError, HostError
-from crashinit.machine import accel, image, qemu
+from crashinit.machine import accel, image, libvirtd, qemu
 from crashinit.machine.cache import MIB, cache_dir
 
 State = Literal["ok", "missing", "optional"]
 
 PROGRAMS = {**image.TOOLS, qemu.PROGRAM: "qemu-system-x86"}  # program -> the Debian package that brings it
-OPTIONAL = {"vagrant": "vagrant", "virsh": "libvirt-clients", "libvirtd": "libvirt-daemon-system"}
+OPTIONAL = {  # the same, for the provider 'vagrant'
+    "vagrant": "vagrant vagrant-libvirt",
+    "virsh": "libvirt-clients",
+    "libvirtd": "libvirt-daemon-system libvirt-daemon-driver-qemu dnsmasq-base iptables",
+    "ssh": "openssh-client",
+}
 FREE_DISK = image.SPACE_TO_BUILD + 1024 * MIB  # bytes: an image, a template, what machines write
 FREE_MEMORY = 1024 * MIB  # bytes: two machines and the forks that wait for them
 
@@ -115,7 +120,21 @@ def _optional() -> list[Finding]:
             findings.append(Finding(program, False, detail, _apt([package]), required=False))
         else:
             findings.append(Finding(program, True, path))
-    return findings
+    return [*findings, _libvirt()]
+
+
+def _libvirt() -> Finding:
+    if libvirtd.host_has_libvirt():
+        return Finding("libvirt", True, "the host's own answers: the provider 'vagrant' uses it", required=False)
+    if os.geteuid() == 0:
+        return Finding("libvirt", True, "none answers: the provider 'vagrant' starts one of its own", required=False)
+    return Finding(
+        "libvirt",
+        False,
+        "none answers, and to start one of its own the provider 'vagrant' needs root",
+        "sudo systemctl start libvirtd",
+        required=False,
+    )
 
 
 def _apt(packages: list[str]) -> str:

@@ -31,6 +31,7 @@ class QemuProvider:
     """Machines under QEMU, from an image that is built here; the default."""
 
     name = "qemu"
+    forks = True
 
     def __init__(self, *, memory: int = MEMORY, note: Callable[[str], None] = lambda text: None) -> None:
         """`memory`: bytes a machine; `note` is told what takes long, in sentences."""
@@ -131,7 +132,22 @@ head -c $((free - 16384))K /dev/zero > /dev/shm/zero
 rm /dev/shm/zero
 """
 
+
+def _vagrant(**options: Any) -> Provider:
+    from crashinit.machine.vagrant import VagrantProvider  # python-vagrant is only needed here
+
+    return VagrantProvider(**options)
+
+
+def _cold(**options: Any) -> Provider:
+    from crashinit.machine.cold import ColdProvider
+
+    return ColdProvider(**options)
+
+
 PROVIDERS: dict[str, Callable[..., Provider]] = {
     # A further provider is a class beside QemuProvider and a line here.
     "qemu": QemuProvider,
+    "qemu-cold": _cold,
+    "vagrant": _vagrant,
 }

@@ -1,0 +1,220 @@
+"""One VM under Vagrant: up, snapshots, power, and the line to its agent. python-vagrant runs the commands."""
+
+# python-vagrant has no annotations.
+# mypy: disable-error-code="no-untyped-call"
+import base64
+import contextlib
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import IO, Any
+
+import vagrant
+from filelock import FileLock
+
+from crashinit.errors import HostError, MachineError
+from crashinit.machine import ssh
+from crashinit.machine.box import NAME, box
+from crashinit.machine.channel import Channel
+from crashinit.machine.libvirtd import HostLibvirt, Libvirt, PrivateLibvirt, host_has_libvirt
+from crashinit.machine.rundir import RunDirectory
+
+ROOT = Path(__file__).parents[3]  # the checkout: the Vagrantfile lies there
+CONNECT_TIMEOUT = 180.0  # seconds until the agent must answer; two of them are needed on an idle host
+KEEP = 3  # boxes of ours that stay unpacked
+TAIL = 3  # lines of Vagrant's output, or of the console, that an error shows
+
+
+class Snapshot:
+    """A state of the VM with its memory. Its name is given back when the last of those who hold it lets go."""
+
+    def __init__(self, vm: "Vm", name: str) -> None:
+        self._free = vm.free
+        self.name = name
+
+    def __del__(self) -> None:
+        self._free.append(self.name)
+
+
+class Vm:
+    """A VM that is up, provisioned by the Vagrantfile, with its agent connected."""
+
+    def __init__(
+        self, packages: tuple[str, ...], accel: str, *, memory: int, note: Callable[[str], None] = lambda text: None
+    ) -> None:
+        """`memory` in MiB. Raises HostError, MachineError."""
+        self.free: list[str] = []  # names of snapshots that nobody needs any more
+        self._made = 0
+        self._closed = False
+        self._connection: ssh.Connection | None = None
+        self._run = RunDirectory()
+        self._console = self._run.path / "console"
+        self._ssh_config = self._run.path / "ssh_config"
+        self._libvirt: Libvirt = HostLibvirt()
+        try:
+            environment = self._environment(packages, accel, memory)
+            if environment["VAGRANT_DEFAULT_PROVIDER"] == "libvirt" and not host_has_libvirt():
+                self._libvirt = PrivateLibvirt(self._run.storage)
+            self._vagrant = Command(self._run.log, self._libvirt, environment)
+            self._have_box(environment, packages, note)
+            note("bringing a VM up with Vagrant, about a minute")
+            self._bring_up()
+        except BaseException:
+            self.close()
+            raise
+
+    def call(self, name: str, arguments: Mapping[str, Any], timeout: float) -> Any:
+        """One call of the agent; see Channel.call."""
+        if self._connection is None:
+            raise MachineError("the VM is not connected: what it was asked before has failed")
+        return self._connection.channel.call(name, arguments, timeout)
+
+    def save(self) -> Snapshot:
+        """The state of now, memory included; the VM goes on."""
+        if self.free:
+            name = self.free.pop()
+        else:
+            self._made += 1
+            name = f"crashinit-{self._made}"
+        self._vagrant.save(name)
+        return Snapshot(self, name)
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Go back to that state."""
+        self._hang_up()
+        self._vagrant.snapshot_restore(snapshot.name)
+        self._connect()
+
+    def power_cut(self) -> None:
+        """Pull the plug, put it in again, and wait for the agent."""
+        self._hang_up()
+        self._vagrant.halt(force=True)
+        self._bring_up()
+
+    def console(self) -> str:
+        """What the VM has printed on its serial console since it was started, or set back to a snapshot."""
+        with contextlib.suppress(OSError):
+            return self._console.read_text(errors="replace").replace("\r", "")
+        return ""
+
+    def close(self) -> None:
+        """Destroy the VM and all that was made for it; closing twice does nothing."""
+        if self._closed:
+            return
+        self._closed = True
+        self._hang_up()
+        if isinstance(self._libvirt, HostLibvirt) and hasattr(self, "_vagrant"):
+            with contextlib.suppress(MachineError):
+                self._vagrant.destroy()
+        self._libvirt.close()  # a private one takes the VM with it
+        self._run.remove()
+
+    def _environment(self, packages: tuple[str, ...], accel: str, memory: int) -> dict[str, str]:
+        """What the Vagrantfile and Vagrant itself are told."""
+        name = os.environ.get("CRASHINIT_VAGRANT_BOX")
+        return {
+            **os.environ,
+            "CRASHINIT_VAGRANT_BOX": name or NAME,
+            "CRASHINIT_VAGRANT_ACCEL": accel,
+            "CRASHINIT_VAGRANT_MEMORY": os.environ.get("CRASHINIT_VAGRANT_MEMORY", str(memory)),
+            "CRASHINIT_VAGRANT_PACKAGES": " ".join(packages),
+            "CRASHINIT_VAGRANT_PREFIX": f"{self._run.path.name}-",
+            "CRASHINIT_VAGRANT_CONSOLE": str(self._console),
+            "CRASHINIT_VAGRANT_GRACEFUL_HALT_TIMEOUT": "0",  # halting by force is a power cut
+            "VAGRANT_DEFAULT_PROVIDER": os.environ.get("VAGRANT_DEFAULT_PROVIDER", "libvirt"),
+            "VAGRANT_CHECKPOINT_DISABLE": "1",
+            "VAGRANT_DOTFILE_PATH": str(self._run.path / "state"),
+            "VAGRANT_HOME": str(self._run.home),
+        }
+
+    def _have_box(self, environment: dict[str, str], packages: tuple[str, ...], note: Callable[[str], None]) -> None:
+        """Add our box to the home that all runs share, under a name that tells its content; others are Vagrant's."""
+        if os.environ.get("CRASHINIT_VAGRANT_BOX"):
+            return
+        made = box(packages, note=note)
+        name = f"{NAME}-{made.version}"
+        environment["CRASHINIT_VAGRANT_BOX"] = name
+        with FileLock(self._run.boxes.with_name("boxes.lock")):
+            if not (self._run.boxes / name).is_dir():
+                self._vagrant.box_add(name, str(made.file))
+                for old in sorted(self._run.boxes.glob(f"{NAME}-*"), key=os.path.getmtime)[:-KEEP]:
+                    shutil.rmtree(old, ignore_errors=True)
+
+    def _bring_up(self) -> None:
+        self._vagrant.up()  # it provisions the first time only
+        self._ssh_config.write_text(self._vagrant.ssh_config())
+        self._connect()
+
+    def _connect(self) -> None:
+        def greet(channel: Channel, timeout: float) -> None:
+            entropy = base64.b64encode(os.urandom(64)).decode()
+            channel.call("hello", {"clock": time.time(), "entropy": entropy}, timeout)
+
+        self._connection = ssh.connect(
+            lambda: ssh.Connection(self._ssh_config, self._libvirt.network, self._why), greet, CONNECT_TIMEOUT
+        )
+
+    def _hang_up(self) -> None:
+        if self._connection:
+            self._connection.close()
+            self._connection = None
+
+    def _why(self) -> str:
+        broken = self._connection is not None and self._connection.ended
+        how = "its ssh connection has ended" if broken else "its ssh connection is open"
+        return f"{how}; its console ends with: {_tail(self.console()) or '(nothing)'}"
+
+
+class Command(vagrant.Vagrant):
+    """python-vagrant, with the command led to where libvirt is, and errors as sentences."""
+
+    def __init__(self, log: Path, libvirt: Libvirt, environment: dict[str, str]) -> None:
+        def output() -> contextlib.AbstractContextManager[IO[bytes]]:
+            return log.open("ab")
+
+        super().__init__(str(ROOT), env=environment, out_cm=output, err_cm=output)
+        self._log = log
+        self._libvirt = libvirt
+
+    def save(self, name: str) -> None:
+        """Snapshot, in the place of one of that name if there is one."""
+        self._call_vagrant_command(["snapshot", "save", "--force", name])
+
+    def _make_vagrant_command(self, args: Sequence[str | None]) -> list[str]:
+        # In a session of its own: a terminal's Ctrl-C is for the harness, which ends the VM in order.
+        command: list[str] = super()._make_vagrant_command(args)
+        return ["setsid", *self._libvirt.beside(command)]
+
+    def _call_vagrant_command(self, args: Sequence[str | None]) -> None:
+        with self._errors(args):
+            super()._call_vagrant_command(args)
+
+    def _run_vagrant_command(self, args: Sequence[str | None]) -> str:
+        with self._errors(args):
+            said: str = super()._run_vagrant_command(args)
+            return said
+
+    @contextlib.contextmanager
+    def _errors(self, args: Sequence[str | None]) -> Iterator[None]:
+        try:
+            yield
+        except subprocess.CalledProcessError as problem:
+            words = " ".join(word for word in args if word)
+            said = _tail(self._log.read_text(errors="replace")) or "it said nothing"
+            raise MachineError(f"'vagrant {words}' ended with {problem.returncode}: {said}") from problem
+
+
+def require_vagrantfile() -> None:
+    """Raise HostError where the checkout that holds the Vagrantfile is not there."""
+    if not (ROOT / "Vagrantfile").is_file():
+        raise HostError(
+            f"the provider 'vagrant' needs the project's checkout and there is no '{ROOT / 'Vagrantfile'}': "
+            "install crashinit from its checkout with 'pip install --editable .'"
+        )
+
+
+def _tail(text: str) -> str:
+    return " / ".join([line.strip() for line in text.splitlines() if line.strip()][-TAIL:])

@@ -1,0 +1,132 @@
+"""Machines that are states of one VM under Vagrant. The VM takes a minute: CRASHINIT_TEST_VAGRANT=1 asks for it."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from crashinit.errors import GuestError, HostError, MachineError
+from crashinit.machine import vagrant
+from crashinit.machine.protocol import Machine, Template
+from crashinit.machine.provider import get_provider
+
+with_vm = [
+    pytest.mark.skipif(os.environ.get("CRASHINIT_TEST_VAGRANT") != "1", reason="'make vagrant' runs it"),
+    pytest.mark.xdist_group("vagrant"),
+]
+
+
+@pytest.fixture(scope="session")
+def vm_template() -> Iterator[Template]:
+    """The base template of a provider that is closed at the end."""
+    provider = get_provider("vagrant")
+    try:
+        with provider.template() as template:
+            yield template
+    finally:
+        provider.close()
+
+
+def test_missing_tool(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without Vagrant the provider says in one sentence what is missing and what installs it."""
+    monkeypatch.setattr(vagrant, "TOOLS", ("no-such-vagrant", "sh"))
+    with pytest.raises(HostError) as raised:
+        get_provider("vagrant")
+
+    told = "the provider 'vagrant' needs 'no-such-vagrant', not installed here: run './tools/vagrant-packages.sh'"
+    assert str(raised.value) == told
+
+
+@pytest.mark.skipif(shutil.which("vagrant") is None, reason="vagrant is not installed")
+def test_vagrantfile_is_valid(tmp_path: Path) -> None:
+    """Vagrant takes the Vagrantfile, with settings from the environment, and knows nothing of a VM yet."""
+    settings = {
+        "CRASHINIT_VAGRANT_MEMORY": "768", "CRASHINIT_VAGRANT_ACCEL": "tcg", "CRASHINIT_VAGRANT_CONSOLE": "/dev/null",
+        "VAGRANT_HOME": str(tmp_path / "home"), "VAGRANT_DOTFILE_PATH": str(tmp_path / "dot"),
+        "VAGRANT_CHECKPOINT_DISABLE": "1",
+    }  # fmt: skip
+    root = Path(__file__).parents[2]
+    argv = ["vagrant", "validate", "--ignore-provider"]
+    done = subprocess.run(argv, cwd=root, env={**os.environ, **settings}, capture_output=True, text=True, check=False)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "validated successfully" in done.stdout
+
+
+class TestVm:
+    """What machine/protocol.py promises, in a VM."""
+
+    pytestmark = with_vm
+
+    def test_run(self, vm_template: Template) -> None:
+        """A command runs as root in a kernel of the VM's own, with its input, environment, output and exit status."""
+        with vm_template.clone() as machine:
+            done = machine.run("sh", "-c", 'cat; id -u; echo "$WORD" >&2; exit 3', input=b"in\n", env={"WORD": "err"})
+            kernel = machine.run("uname", "-r").stdout.strip()
+
+        assert (done.exit, done.stdout, done.stderr, done.timed_out) == (3, "in\n0\n", "err\n", False)
+        assert kernel != os.uname().release
+
+    def test_put_get(self, vm_template: Template) -> None:
+        """Files go in and out byte for byte, larger than any pipe on the way; what cannot be read is a GuestError."""
+        data = os.urandom(1_000_000)
+        with vm_template.clone() as machine:
+            machine.put(data, "/root/deep/file", 0o750)
+
+            assert machine.get("/root/deep/file") == data
+            with pytest.raises(GuestError, match="/no/such"):
+                machine.get("/no/such")
+
+    def test_fork(self, vm_template: Template) -> None:
+        """A fork holds memory, processes and disk of its moment; machine and fork take turns and do not mix."""
+        begin = "sleep 1000 >/dev/null 2>&1 & echo $! > /run/pid; echo then > /run/memory; echo then > /root/disk"
+        with vm_template.clone(forkable=True) as machine:
+            machine.run("sh", "-c", begin).check()
+            with machine.fork() as fork:
+                machine.run("sh", "-c", "kill $(cat /run/pid); echo later > /run/memory; echo later > /root/disk")
+                with fork.clone() as one:
+                    one.run("sh", "-c", "kill -0 $(cat /run/pid)").check()
+                    then = one.run("cat", "/run/memory", "/root/disk").stdout
+                    one.run("sh", "-c", "echo mine > /run/memory; echo mine > /root/disk; sync").check()
+                    later = machine.run("cat", "/run/memory", "/root/disk").stdout
+                    mine = one.run("cat", "/run/memory", "/root/disk").stdout
+
+        assert (then, later, mine) == ("then\nthen\n", "later\nlater\n", "mine\nmine\n")
+
+    def test_clones_begin_anew(self, vm_template: Template) -> None:
+        """What one clone does no later one sees; each has random numbers and a clock of its own."""
+        uuids, clocks = [], []
+        for _ in range(2):
+            with vm_template.clone() as machine:
+                assert machine.run("test", "-e", "/root/mark").exit == 1
+                machine.run("sh", "-c", "touch /root/mark; sync").check()
+                uuids.append(machine.get("/proc/sys/kernel/random/uuid"))
+                clocks.append(float(machine.run("date", "+%s.%N").stdout))
+
+        assert uuids[0] != uuids[1]
+        assert clocks[0] < clocks[1]
+
+    def test_power_cut(self, vm_template: Template) -> None:
+        """A power cut keeps what was synced, loses what was not, and all memory; the machine is usable again."""
+        with vm_template.clone() as machine:
+            machine.run("sh", "-c", "echo kept > /root/synced; sync; echo lost > /root/unsynced").check()
+            before = machine.get("/proc/sys/kernel/random/boot_id")
+            machine.power_cut()
+
+            assert machine.get("/proc/sys/kernel/random/boot_id") != before
+            assert machine.get("/root/synced") == b"kept\n"
+            assert "lost" not in machine.run("cat", "/root/unsynced").stdout
+            assert "Linux version" in machine.console()
+
+    def test_closed(self, vm_template: Template) -> None:
+        """Closing twice does nothing; a closed machine says that it is closed."""
+        machine: Machine = vm_template.clone()
+        machine.close()
+        machine.close()
+
+        with pytest.raises(MachineError, match="closed"):
+            machine.run("true")
+        with pytest.raises(MachineError, match="closed"):
+            machine.console()
