@@ -41,7 +41,7 @@ def make(device: str, filesystem: str, arguments: list[str], lock: int) -> None:
     fd = kernel.open_device(device, os.O_RDWR)
     try:
         with doing(f"flush '{path}'"):
-            os.fsync(fd)  # a base that is recorded as initialised is on the disk
+            kernel.bounded(os.fsync, fd)  # a base that is recorded as initialised is on the disk
     finally:
         os.close(fd)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import sys
 
 from .deviceset import DeviceSet
@@ -17,7 +16,7 @@ from .teardown import shutdown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from types import FrameType
+    pass
 
 USAGE = """usage: thindriver COMMAND --root DIR [--storage-opt KEY=VALUE ...] [--json]
 
@@ -43,7 +42,6 @@ ARGUMENTS = {
     "put": (1, 1),
     "remove": (1, 1),
 }
-CPU_BUDGET = 5.0  # seconds of our own CPU time, of which a run needs one: Python repeats some calls on EINTR for ever
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -51,8 +49,6 @@ def main(argv: list[str] | None = None) -> int:
     given = sys.argv[1:] if argv is None else argv
     command = next((word for word in given if not word.startswith("-")), "thindriver")
     try:
-        signal.signal(signal.SIGPROF, _too_long)
-        signal.setitimer(signal.ITIMER_PROF, CPU_BUDGET)
         return _run(given)
     except DriverError as error:
         where, what, code = error.step or command, str(error), error.exit_code
@@ -72,10 +68,6 @@ def main(argv: list[str] | None = None) -> int:
 def _debug() -> None:
     if os.environ.get("THINDRIVER_DEBUG"):
         raise  # called from except clauses only
-
-
-def _too_long(number: int, frame: FrameType | None) -> None:
-    raise DriverError(f"gave up after {CPU_BUDGET:.0f} seconds of CPU time: the kernel keeps interrupting one call")
 
 
 def _run(given: list[str]) -> int:

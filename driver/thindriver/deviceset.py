@@ -158,12 +158,12 @@ class DeviceSet:
         path = self.root.image(name)
         kernel.make_directory(self.root.images, 0o700)
         with doing(f"create the sparse file '{path}' of {size} bytes"):
-            fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+            fd = kernel.bounded(os.open, path, os.O_RDWR | os.O_CREAT, 0o600)
             try:
                 found = os.fstat(fd).st_size
                 if found < size:
-                    os.ftruncate(fd, size)
-                os.fsync(fd)
+                    kernel.bounded(os.ftruncate, fd, size)
+                kernel.bounded(os.fsync, fd)
             finally:
                 os.close(fd)
             kernel.fsync_path(self.root.images)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import signal
 import stat
 import struct
 import time
@@ -14,6 +15,9 @@ from .errors import DriverError, doing, words
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import TypeVar
+
+    Result = TypeVar("Result")
 
 BLKGETSIZE64 = 0x80081272  # linux/fs.h
 BLKDISCARD = 0x1277
@@ -22,6 +26,7 @@ SIGKILL = 9
 SECTOR = 512  # bytes; what device-mapper counts in, whatever the device's own block size
 
 PATIENCE = 5.0  # seconds that a busy object is waited for
+CALL_BUDGET = 1.0  # seconds of our own CPU time that one call may use up; a metadata file's fsync needs milliseconds
 PAUSE = 0.02  # seconds between two looks
 
 
@@ -39,6 +44,23 @@ def ioctl(fd: int, request: int, argument: bytearray | int = 0) -> int:
             time.sleep(PAUSE)
 
 
+def bounded(call: Callable[..., Result], *arguments: object) -> Result:
+    """A system call that Python itself repeats on EINTR without end (PEP 475): here for CALL_BUDGET of CPU time.
+
+    Waiting for a slow disk uses none up. Raises OSError.
+    """
+    signal.signal(signal.SIGPROF, _interrupted)
+    signal.setitimer(signal.ITIMER_PROF, CALL_BUDGET)
+    try:
+        return call(*arguments)
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
+
+
+def _interrupted(number: int, frame: object) -> None:
+    raise OSError(errno.EINTR, os.strerror(errno.EINTR))
+
+
 def wait_until(condition: Callable[[], bool], seconds: float = PATIENCE) -> bool:
     """Look again and again until the condition holds; False when it still does not after `seconds`."""
     deadline = time.monotonic() + seconds
@@ -53,7 +75,7 @@ def fsync_path(path: str) -> None:
     """fsync(2) a file or directory by name: a directory's entries are only durable after its own fsync."""
     fd = os.open(path, os.O_RDONLY)
     try:
-        os.fsync(fd)
+        bounded(os.fsync, fd)
     finally:
         os.close(fd)
 

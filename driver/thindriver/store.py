@@ -10,7 +10,7 @@ import os
 import re
 
 from .errors import DriverError, doing
-from .kernel import fsync_path, make_directory
+from .kernel import bounded, fsync_path, make_directory
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -168,11 +168,11 @@ class Store:
             if _content(path) == data:
                 return
             try:
-                fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+                fd = bounded(os.open, temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
                 try:
-                    if os.write(fd, data) != len(data):
+                    if bounded(os.write, fd, data) != len(data):
                         raise OSError(28, os.strerror(28))  # ENOSPC: so small a write is only cut by a full disk
-                    os.fsync(fd)
+                    bounded(os.fsync, fd)
                 finally:
                     os.close(fd)
                 os.rename(temporary, path)
