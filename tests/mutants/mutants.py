@@ -69,6 +69,7 @@ class Mutant:
         subprocess.run(["git", "apply", "--whitespace=nowarn", self.patch], cwd=directory, check=True)
         reference = (ADAPTERS / "reference.toml").read_text()
         file = directory / "mutant.toml"
+        shutil.copytree(ADAPTERS / "reference", directory / "reference")
         file.write_text(reference.replace(f'"{INSTALLED}"', '"driver/thindriver"', 1))
         return file
 
