@@ -4,6 +4,7 @@
 # mypy: disable-error-code="no-untyped-call"
 import base64
 import contextlib
+import logging
 import os
 import shutil
 import subprocess
@@ -12,7 +13,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
-import vagrant
 from filelock import FileLock
 
 from crashinit.errors import HostError, MachineError
@@ -24,6 +24,10 @@ from crashinit.machine.image import search_path, tool_path
 from crashinit.machine.libvirtd import Libvirt, PrivateLibvirt
 from crashinit.machine.rundir import RunDirectory
 from crashinit.machine.vagrant_settings import PREFIX, ROOT, setting
+
+# python-vagrant warns when it is imported where there is no Vagrant; the provider says that in a sentence of its own.
+logging.getLogger("vagrant").addHandler(logging.NullHandler())
+import vagrant  # noqa: E402
 
 CONNECT_TIMEOUT = 180.0  # seconds until the agent must answer; two of them are needed on an idle host
 KEEP = 3  # boxes of ours that stay unpacked
