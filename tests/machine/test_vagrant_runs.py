@@ -142,4 +142,5 @@ class BareRecipe(BoxRecipe):
     def _kernel(self) -> None:
         shutil.rmtree(self.tree / "etc/apt/sources.list.d", ignore_errors=True)
         (self.tree / "etc/apt/sources.list").write_text(SOURCE)
+        assert not [tool for tool in ("dmsetup", "thin_check", "mkfs.xfs") if (self.tree / "usr/sbin" / tool).exists()]
         super()._kernel()
