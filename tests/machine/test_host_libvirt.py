@@ -10,7 +10,6 @@ import pytest
 pytestmark = pytest.mark.skipif(shutil.which("libvirtd") is None, reason="libvirtd is not installed")
 
 SCENE = """
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -85,7 +84,6 @@ print(*left())
 def test_vm_of_a_killed_run_is_swept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The VM of a run whose owner was killed goes when the next run begins; the last one clears the rest away."""
     scene = """
-os.environ["CRASHINIT_CACHE"] += "/own"  # that of the run that plays the host's libvirt is in use
 owner = [sys.executable, "-c", "import os; from crashinit.machine.rundir import RunDirectory; "
          "print(RunDirectory().path, flush=True); os.kill(os.getpid(), 9)"]
 dead = Path(subprocess.run(owner, check=False, capture_output=True, text=True).stdout.strip())

@@ -37,6 +37,19 @@ def test_removed(cache: Path) -> None:
     assert (cache / "vagrant" / "boxes" / "one").is_dir()
 
 
+def test_last_one_is_told() -> None:
+    """Of the runs that share the host's libvirt only the last one clears up; one that does not share is not counted."""
+    told: list[str] = []
+    apart, first, last = RunDirectory(), RunDirectory(), RunDirectory()
+    first.share()
+    last.share()
+    first.remove(lambda: told.append("first"))
+    last.remove(lambda: told.append("last"))
+    apart.remove()
+
+    assert told == ["last"]
+
+
 def test_killed_owner_is_swept() -> None:
     """The directory of a live owner stays; that of a killed one goes when the next is made."""
     with subprocess.Popen(

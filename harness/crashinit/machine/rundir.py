@@ -17,6 +17,7 @@ from crashinit.machine import host_libvirt
 from crashinit.machine.cache import cache_dir, disk_errors
 
 RUNS_LOCK = "runs.lock"  # held by who makes or removes a run's directory
+SHARES = "shares"  # a file in the directory of a run that is in the host's libvirt
 
 
 class RunDirectory:
@@ -50,13 +51,18 @@ class RunDirectory:
         """What Vagrant said."""
         return self.path / "vagrant.log"
 
+    def share(self) -> None:
+        """Say that this run is in the host's libvirt, where runs share things."""
+        with FileLock(self.path.parent / RUNS_LOCK):
+            (self.path / SHARES).touch()
+
     def remove(self, last: Callable[[], None] = lambda: None) -> None:
-        """Remove it all; to be called once. `last` is called if no other run is left, and before another begins."""
+        """Remove it all; to be called once. `last` is called if no run that shares is left, before another one can."""
         with FileLock(self.path.parent / RUNS_LOCK):
             shutil.rmtree(self.path, ignore_errors=True)
             os.close(self._lock)
             sweep(self.path.parent)
-            if not list(self.path.parent.glob("run-*")):
+            if not list(self.path.parent.glob(f"run-*/{SHARES}")):
                 last()
 
 

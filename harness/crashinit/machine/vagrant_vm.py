@@ -66,7 +66,9 @@ class Vm:
             provider = vagrant_settings.provider()
             self._guest_of_host = provider == "libvirt" and host_has_libvirt()
             environment = self._environment(provider, packages, accel, memory)
-            if provider == "libvirt" and not self._guest_of_host:
+            if self._guest_of_host:
+                self._run.share()
+            elif provider == "libvirt":
                 self._libvirt = PrivateLibvirt(self._run.storage)
             self._vagrant = Command(self._run.log, self._libvirt, environment)
             self._have_box(environment, packages, note)
