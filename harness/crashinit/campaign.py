@@ -10,7 +10,7 @@ import itertools
 import json
 import shlex
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,7 +35,10 @@ from crashinit.events import (
 )
 from crashinit.machine.provider import get_provider
 from crashinit.plan import Setup, Trial
-from crashinit.scenario import Scenario
+from crashinit.powercut import plan as power_cuts
+from crashinit.powercut.record import RECORDINGS, Recorded
+from crashinit.powercut.runner import PowerCutRunner, recording_name
+from crashinit.scenario import POWER_CUT, Scenario
 from crashinit.trace import steps_of
 from crashinit.trial import TrialRunner
 from crashinit.workers import Begun, Done, Failed, attempt, run_groups
@@ -54,9 +57,12 @@ class Prepared:
     left_out: list[str]  # sentences: what the plan does not try, and why
 
 
-def make_runner(driver: str, provider: str) -> TrialRunner:
-    """A runner for this driver on this provider; module-level, so that a worker process can make its own."""
-    return TrialRunner(get_provider(provider), load_adapter(driver))
+def make_runner(driver: str, provider: str, out: Path) -> PowerCutRunner:
+    """A runner for every fault, over the recordings in a run's directory, on this driver and provider.
+
+    Module-level, so that a worker process can make its own.
+    """
+    return PowerCutRunner(get_provider(provider), load_adapter(driver), out)
 
 
 def prepare(scenarios: Sequence[Scenario], driver: str, provider: str, out: Path, emit: Listener) -> Prepared:
@@ -65,18 +71,28 @@ def prepare(scenarios: Sequence[Scenario], driver: str, provider: str, out: Path
     Raises CrashinitError when a machine cannot be had, or the driver does not even start without a fault.
     """
     references: dict[Setup, Evidence] = {}
+    recorded: dict[Setup, Recorded] = {}
     trials: list[Trial] = []
     left_out: list[str] = []
     emit(Note("preparing a machine (the first time also its image, which takes about a minute)"))
-    with make_runner(driver, provider) as runner:
+    with make_runner(driver, provider, out) as runner:
         for scenario in scenarios:
-            setup = plan.setup_of(scenario)
-            if setup not in references:
-                emit(Note(f"recording an init of '{driver}' without faults, on a {setup.given} root"))
-                references[setup] = _reference(runner, setup)
-            operations = references[setup].fault_run.operations
-            trials += plan.trials(scenario, operations, driver)
-            left_out += plan.left_out(scenario, operations)
+            if scenario.fault == POWER_CUT:
+                setup = power_cuts.setup_of(scenario)
+                if setup not in recorded:
+                    emit(Note(f"recording an init of '{driver}' and what its disks are told: '{setup.given}'"))
+                    recorded[setup], references[setup] = runner.record(setup)
+                    recorded[setup].store(out / RECORDINGS / recording_name(setup))
+                planned, said = power_cuts.trials(scenario, recorded[setup], driver)
+            else:
+                setup = plan.setup_of(scenario)
+                if setup not in references:
+                    emit(Note(f"recording an init of '{driver}' without faults, on a {setup.given} root"))
+                    references[setup] = _reference(runner, setup)
+                operations = references[setup].fault_run.operations
+                planned, said = plan.trials(scenario, operations, driver), plan.left_out(scenario, operations)
+            trials += planned
+            left_out += said
         accel = runner.provider.accel
     out.mkdir(parents=True, exist_ok=True)
     plan.write(out / PLAN, trials)
@@ -106,7 +122,7 @@ def read_prepared(out: Path) -> Prepared:
 def trace(driver: str, provider: str, setup: Setup, emit: Listener) -> list[tuple[str, OperationRecord]]:
     """The operations of one init without faults, each with its step."""
     emit(Note("preparing a machine (the first time also its image, which takes about a minute)"))
-    with make_runner(driver, provider) as runner:
+    with TrialRunner(get_provider(provider), load_adapter(driver)) as runner:
         operations = _reference(runner, setup).fault_run.operations
     return list(zip(steps_of(operations), operations, strict=True))
 
@@ -130,28 +146,58 @@ def run(
     select: Callable[[str], bool],
     emit: Listener,
     *,
-    second_crashes: int = 0,
+    second: int = 0,
+    done: Set[str] | None = None,
 ) -> list[Outcome]:
     """Run the trials of these scenarios whose id is selected; the outcomes of those that ended.
 
-    `second_crashes`: of the re-inits of these trials, that many are crashed once more, spread over all boundaries.
+    `second`: of the re-inits of these trials, that many are struck once more, spread over all. `done`: the run in `out`
+    is gone on with, by its plan, and these of its trials have ended.
     An interruption (KeyboardInterrupt) ends every machine, tells the listeners, and goes on to the caller.
     """
-    prepared = prepare(scenarios, driver, provider, out, emit)
-    chosen = [trial for trial in prepared.trials if select(trial.id)]
-    dropped = len(prepared.trials) - len(chosen)
-    if dropped:
-        prepared.left_out.append(f"{dropped} of the plan's {len(prepared.trials)} trials: they were not selected")
+    prepared = prepare(scenarios, driver, provider, out, emit) if done is None else _planned(scenarios, out)
+    first = [trial for trial in prepared.trials if not trial.earlier]
+    chosen = [trial for trial in first if select(trial.id)]
+    if dropped := len(first) - len(chosen):
+        prepared.left_out.append(f"{dropped} of the plan's {len(first)} trials: they were not selected")
+
+    def left(trials: Sequence[Trial]) -> list[Trial]:
+        return [trial for trial in trials if trial.id not in (done or ())]
 
     def more() -> tuple[list[Trial], list[str]]:
-        every = [trial for first in prepared.trials for trial in _second_crashes(first, out)]
-        sample = plan.spread(every, second_crashes)
-        plan.write(out / PLAN, [*prepared.trials, *sample])
-        left = len(every) - len(sample)
-        said = [f"{left} of {len(every)} second crashes: a sample of {len(sample)} is spread over all"] if left else []
-        return [trial for trial in sample if select(trial.id)], said
+        sample = [trial for trial in prepared.trials if trial.earlier]
+        said: list[str] = []
+        if not sample:
+            sample, said = _second(prepared.trials, driver, provider, out, second)
+            plan.write(out / PLAN, [*prepared.trials, *sample])
+        return left([trial for trial in sample if select(trial.id)]), said
 
-    return run_trials(prepared, chosen, driver, provider, out, workers, emit, more if second_crashes else None)
+    return run_trials(prepared, left(chosen), driver, provider, out, workers, emit, more if second else None)
+
+
+def _planned(scenarios: Sequence[Scenario], out: Path) -> Prepared:
+    """The plan of a run that was begun. Raises UsageError when it is not of these scenarios."""
+    prepared = read_prepared(out)
+    known = {trial.scenario for trial in prepared.trials}
+    if other := {scenario.name for scenario in scenarios} ^ known:
+        raise UsageError(
+            f"'{out}' holds a run of other scenarios ('{sorted(other)[0]}' is in one of the two only): "
+            "resume it with its own, or give another '--out'."
+        )
+    return prepared
+
+
+def _second(
+    trials: Sequence[Trial], driver: str, provider: str, out: Path, budget: int
+) -> tuple[list[Trial], list[str]]:
+    """Trials whose re-init is struck as well, within the budget, and what of them is left out."""
+    if any(trial.state for trial in trials):
+        with make_runner(driver, provider, out) as runner:
+            return power_cuts.second_cuts(runner, trials, budget)
+    every = [trial for first in trials for trial in _second_crashes(first, out)]
+    sample = plan.spread(every, budget)
+    left = len(every) - len(sample)
+    return sample, [f"{left} of {len(every)} second crashes: a sample of {len(sample)} is spread over all"] * bool(left)
 
 
 def _second_crashes(first: Trial, out: Path) -> list[Trial]:
@@ -174,12 +220,12 @@ def run_trials(
     workers: int,
     emit: Listener,
     more: Callable[[], tuple[list[Trial], list[str]]] | None = None,
-    make: Callable[[], TrialRunner] | None = None,
+    recordings: Path | None = None,
 ) -> list[Outcome]:
     """Run planned trials on this many workers and judge each as it ends.
 
-    `more` is asked after them for trials that follow from them, and what of those is left out. `make` makes the
-    runners; by default those for faults that strike the driver.
+    `more` is asked after them for trials that follow from them, and what of those is left out. `recordings`: the
+    directory of the run that planned them, if that is not `out`.
     """
     adapter = load_adapter(driver)
     outcomes: list[Outcome] = []
@@ -187,7 +233,8 @@ def run_trials(
     interrupted = True
 
     def batch(trials: Sequence[Trial]) -> None:
-        messages = run_groups(list(groups(trials)), make or functools.partial(make_runner, driver, provider), workers)
+        make = functools.partial(make_runner, driver, provider, recordings or out)
+        messages = run_groups(list(groups(trials)), make, workers)
         with contextlib.closing(messages):
             for message in messages:
                 if isinstance(message, Begun):

@@ -69,7 +69,7 @@ class Campaign:
         from crashinit.campaign import make_runner
 
         if self._runner is None:
-            self._runner = self._stack.enter_context(make_runner(self.driver, self.provider))
+            self._runner = self._stack.enter_context(make_runner(self.driver, self.provider, self.out))
         return self._runner
 
     @pytest.hookimpl(tryfirst=True)

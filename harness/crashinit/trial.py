@@ -89,7 +89,7 @@ class TrialRunner:
             if recording.operation is None:
                 run = Driven(recording.machine, self.adapter, trial.setup).finish(recording.state["gate"])
                 self.forget()
-                return _nothing_fired(trial, run, before), seconds.parts
+                return nothing_fired(trial, run, before), seconds.parts
             evidence = self._stands_for(trial, recording) or self._carry_out(trial, recording, before, seconds)
         self._remember(trial, evidence)
         seconds.parts["guest"] = seconds.guest
@@ -270,7 +270,8 @@ def _same_but_fault(one: Trial, other: Trial) -> bool:
     return place(one) == place(other)
 
 
-def _nothing_fired(trial: Trial, run: Run, before: Observation | None) -> Evidence:
+def nothing_fired(trial: Trial, run: Run, before: Observation | None) -> Evidence:
+    """The evidence of a trial whose fault never struck."""
     return Evidence(
         trial=trial.id,
         fault=trial.fault,

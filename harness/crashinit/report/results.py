@@ -110,7 +110,7 @@ class ResultsLog:
             "accel": event.accel,
             "started": earlier.get("started") or datetime.now(UTC).isoformat(timespec="seconds"),
             "planned": list(dict.fromkeys([*earlier.get("planned", []), *event.trials])),
-            "left_out": event.left_out,
+            "left_out": list(dict.fromkeys([*earlier.get("left_out", []), *event.left_out])),
             "mask": self._mask,
             "clause_names": self._clause_names,
             "earlier_seconds": (earlier.get("earlier_seconds") or 0.0) + (earlier.get("seconds") or 0.0),
