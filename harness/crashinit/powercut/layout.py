@@ -61,7 +61,7 @@ class Layout:
 
     def mount(self, machine: Machine, volume: str) -> None:
         """Mount the root's file system, which replays its journal. GuestError when that fails."""
-        machine.run("sh", "-c", f"mkdir -p $2 && mount -t {self.filesystem} $1 $2", "mount", NODES[0], volume).check()
+        machine.run("mount", "--mkdir", "-t", self.filesystem, NODES[0], volume).check()
 
 
 LAYOUTS = {
