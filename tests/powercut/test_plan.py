@@ -1,5 +1,6 @@
 """The plan of a power-cut campaign, and trials of the reference driver from it."""
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -91,8 +92,9 @@ def test_exploration_of_one_step(explored: Campaign) -> None:
 
 def test_bounds_of_a_step(explored: Campaign) -> None:
     """Before a step and after it the power goes at that moment; during it, at every moment inside."""
-    bounds, _ = explored.plan(step="base-create", phases=["before", "after"])
-    whole, _ = explored.plan(step="base-create")
+    [(step, _)] = Counter(trial.point.step for trial in explored.trials).most_common(1)
+    bounds, _ = explored.plan(step=step, phases=["before", "after"])
+    whole, _ = explored.plan(step=step)
     operations = explored.recorded.operations
     first, *_, after = [next(o.n for o in operations if o.key == trial.point.operation) for trial in bounds]
 
