@@ -18,6 +18,8 @@ from crashinit.recording import Recording
 from crashinit.scenario import Scenario
 from crashinit.trial import TrialRunner
 
+from benchmarks import powercut
+
 CLONES, BOOTS, TRIALS = 20, 3, 6
 POINT = Scenario(title="the base is about to be made", name="bench", at=("exec mkfs.ext4#1",), victims=("tree",))
 FRESH = Setup("fresh", (), 60.0)
@@ -110,6 +112,7 @@ def main() -> None:
         trials(runner, machines(provider, runner))
         boundaries(runner)
         memory(runner)
+    powercut.main()
 
 
 if __name__ == "__main__":

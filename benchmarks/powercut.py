@@ -38,7 +38,3 @@ def main() -> None:
     cold = state - statistics.median(part["clone"] for part in parts) + statistics.median(boots)
     print(f"power cuts                 {60 / state:6.1f} states a minute")
     print(f"the same, booted cold      {60 / cold:6.1f} states a minute   {cold / state:5.1f} times as long a state")
-
-
-if __name__ == "__main__":
-    main()
