@@ -86,7 +86,7 @@ def canonical(observation: Observation, expectation: Expectation) -> State:
         state[path] = value if isinstance(value, str) else json.dumps(value)
 
     known = expectation.metadata_format != "none"
-    metadata = formats.read_docker(observation.metadata if known else {}, expectation.metadata_dir)
+    metadata = formats.read(expectation.metadata_format, observation.metadata, expectation.metadata_dir)
     nouns = _Nouns(observation, metadata)
     for device in observation.dm:
         _add_dm(add, nouns, device)
