@@ -8,7 +8,6 @@ import functools
 import gzip
 import itertools
 import json
-import shlex
 import time
 from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from crashinit.adapters import load as load_adapter
 from crashinit.adapters.expectation import expectation_of
 from crashinit.contract.judge import judge, outcome, restarts
 from crashinit.contract.observation import Evidence, OperationRecord
+from crashinit.driven import trouble
 from crashinit.errors import CrashinitError, UsageError
 from crashinit.events import (
     ClauseStatus,
@@ -129,11 +129,8 @@ def trace(driver: str, provider: str, setup: Setup, emit: Listener) -> list[tupl
 
 def _reference(runner: TrialRunner, setup: Setup) -> Evidence:
     evidence, _ = runner.reference(setup)
-    run = evidence.fault_run
-    if run.exit != 0 or run.timed_out:
-        said = (run.stderr.strip().splitlines() or ["nothing on its standard error"])[-1]
-        how = f"did not end within {setup.deadline:g} s" if run.timed_out else f"ended with {run.exit}"
-        raise CrashinitError(f"without any fault, '{shlex.join(run.argv)}' {how}: {said}")
+    if said := trouble(evidence.fault_run, runner.adapter, setup):
+        raise CrashinitError(f"without any fault, {said}")
     return evidence
 
 

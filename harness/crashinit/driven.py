@@ -73,8 +73,10 @@ class Driven:
         if run.exit is None:
             self._daemon = gate
         elif run.exit == 0 and self.adapter.ready:
-            said = f"{run.stderr.rstrip()}\ncrashinit: it ended with exit status 0 before it was ready".lstrip()
-            run = run.model_copy(update={"exit": ENDED_EARLY, "stderr": said})
+            last = (run.stderr.strip().splitlines() or run.stdout.strip().splitlines() or [""])[-1].strip()
+            before = f"; before that: {last}" if last else ""
+            said = f"crashinit: it ended with exit status 0 before it was ready{before}"
+            run = run.model_copy(update={"exit": ENDED_EARLY, "stderr": f"{run.stderr.rstrip()}\n{said}".lstrip()})
         return run
 
     def init(self) -> Run:

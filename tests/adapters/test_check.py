@@ -70,7 +70,8 @@ def test_the_shell_drivers_bug_is_found(runner: TrialRunner) -> None:
     [
         ("echo nearly; exec sleep 1000", "was not ready within 2 s: no line of its output matches 'up'; .*: nearly"),
         ("echo no root >&2; exit 7", "ended with 7; the last that it wrote: no root"),
-        ("exit 0", "ended with 1; the last that it wrote: crashinit: it ended with exit status 0 before it was ready"),
+        ("exit 0", "ended with 1; the last that it wrote: crashinit: it ended with exit status 0 before it was ready$"),
+        ("echo why; exit 0", "it ended with exit status 0 before it was ready; before that: why$"),
     ],
 )
 def test_a_daemon_that_never_gets_ready_is_one_sentence(tmp_path: Path, script: str, said: str) -> None:
