@@ -91,6 +91,8 @@ def prepare(scenarios: Sequence[Scenario], driver: str, provider: str, out: Path
                     references[setup] = _reference(runner, setup)
                 operations = references[setup].fault_run.operations
                 planned, said = plan.trials(scenario, operations, driver), plan.left_out(scenario, operations)
+                if scenario.step == "all":
+                    said += _no_boundary_is_left(runner, scenario, setup, len(operations), emit)
             trials += planned
             left_out += said
         accel = runner.provider.accel
@@ -100,6 +102,20 @@ def prepare(scenarios: Sequence[Scenario], driver: str, provider: str, out: Path
         given = [setup.given, list(setup.options), setup.deadline]
         store(out, f"reference-{number}", evidence, setup=given, accel=accel)
     return Prepared(trials, references, accel, left_out)
+
+
+def _no_boundary_is_left(
+    runner: TrialRunner, scenario: Scenario, setup: Setup, count: int, emit: Listener
+) -> list[str]:
+    """The proof that an exploration is complete: a fault one boundary further does not fire, since the init has ended.
+
+    Where it would, that is said: the driver's inits differ from one another.
+    """
+    further = runner.beyond(setup, count)
+    if further:
+        return [f"{scenario.name}: '{further.key}', which one init came to and the one that was planned from did not"]
+    emit(Note(f"{scenario.name}: {count} boundaries; an init that was to be struck at one more ended without it"))
+    return []
 
 
 def read_prepared(out: Path) -> Prepared:

@@ -47,7 +47,7 @@ class Driven:
         self.seconds = seconds or Seconds()
         self._daemon: str | None = None  # the gate of the daemon that runs
 
-    def begin_init(self, stop: str) -> dict[str, Any]:
+    def begin_init(self, stop: str | int) -> dict[str, Any]:
         """Start the init under the gate; the gate's state when it is held, has ended, or is ready.
 
         A daemon that runs is ended first, in the orderly way: its init is its start.

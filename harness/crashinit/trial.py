@@ -79,6 +79,17 @@ class TrialRunner:
             evidence = self._examine(driven, "reference", run, None, before, [run], 1)
         return evidence, seconds.parts
 
+    def beyond(self, setup: Setup, count: int) -> OperationRecord | None:
+        """What an init does beyond its first `count` operations; None if it ends there, so that no boundary is left."""
+        template, _ = self.given(setup)
+        with template.clone() as machine:
+            machine.call("mark")
+            driven = Driven(machine, self.adapter, setup)
+            state = driven.begin_init(count + 1)
+            driven.finish(state["gate"])
+        found = state["operation"]
+        return OperationRecord.model_validate(found) if found else None
+
     def run(self, trial: Trial) -> tuple[Evidence, dict[str, float]]:
         """One trial, and how long its parts took."""
         seconds = Seconds()
