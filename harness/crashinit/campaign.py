@@ -181,7 +181,8 @@ def run(
         sample = [trial for trial in prepared.trials if trial.earlier]
         said: list[str] = []
         if not sample:
-            sample, said = _second(prepared.trials, driver, provider, out, second)
+            emit(Note("looking for the boundaries of the inits that came after, to strike those as well"))
+            sample, said = _second(chosen, driver, provider, out, second)
             plan.write(out / PLAN, [*prepared.trials, *sample])
         return left([trial for trial in sample if select(trial.id)]), said
 
