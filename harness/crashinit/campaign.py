@@ -5,24 +5,18 @@ It knows no pytest and no console: the command line and the pytest plugin are tw
 
 import contextlib
 import functools
-import gzip
 import itertools
-import json
 import time
 from collections.abc import Callable, Iterator, Sequence, Set
-from dataclasses import dataclass
 from pathlib import Path
 
 from crashinit import plan
 from crashinit.adapters import Adapter
 from crashinit.adapters import load as load_adapter
-from crashinit.adapters.expectation import expectation_of
-from crashinit.contract.judge import judge, outcome, restarts
 from crashinit.contract.observation import Evidence, OperationRecord
 from crashinit.driven import trouble
 from crashinit.errors import CrashinitError, UsageError
 from crashinit.events import (
-    ClauseStatus,
     Listener,
     Note,
     Outcome,
@@ -33,28 +27,17 @@ from crashinit.events import (
     TrialResult,
     TrialStarted,
 )
+from crashinit.kept import PLAN, Prepared, read_prepared, store, stored
 from crashinit.machine.provider import get_provider
 from crashinit.plan import Setup, Trial
 from crashinit.powercut import plan as power_cuts
 from crashinit.powercut.record import RECORDINGS, Recorded
 from crashinit.powercut.runner import PowerCutRunner, recording_name
+from crashinit.result import failed, result_of
 from crashinit.scenario import POWER_CUT, Scenario
 from crashinit.trace import steps_of
 from crashinit.trial import TrialRunner
 from crashinit.workers import Begun, Done, Failed, attempt, run_groups
-
-PLAN = "plan.json"
-EVIDENCE = "evidence"  # below the run's directory: one gzipped JSON file a trial, and one a reference
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """A plan with what its trials are judged against."""
-
-    trials: list[Trial]
-    references: dict[Setup, Evidence]
-    accel: str
-    left_out: list[str]  # sentences: what the plan does not try, and why
 
 
 def make_runner(driver: str, provider: str, out: Path) -> PowerCutRunner:
@@ -96,12 +79,9 @@ def prepare(scenarios: Sequence[Scenario], driver: str, provider: str, out: Path
             trials += planned
             left_out += said
         accel = runner.provider.accel
-    out.mkdir(parents=True, exist_ok=True)
-    plan.write(out / PLAN, trials)
-    for number, (setup, evidence) in enumerate(references.items()):
-        given = [setup.given, list(setup.options), setup.deadline]
-        store(out, f"reference-{number}", evidence, setup=given, accel=accel)
-    return Prepared(trials, references, accel, left_out)
+    prepared = Prepared(trials, references, accel, left_out)
+    prepared.store(out)
+    return prepared
 
 
 def _no_boundary_is_left(
@@ -116,23 +96,6 @@ def _no_boundary_is_left(
         return [f"{scenario.name}: '{further.key}', which one init came to and the one that was planned from did not"]
     emit(Note(f"{scenario.name}: {count} boundaries; an init that was to be struck at one more ended without it"))
     return []
-
-
-def read_prepared(out: Path) -> Prepared:
-    """What `prepare` stored in a run's directory. Raises UsageError when there is none."""
-    trials = plan.read(out / PLAN)
-    references: dict[Setup, Evidence] = {}
-    accel = ""
-    for path in sorted((out / EVIDENCE).glob("reference-*.json.gz")):
-        with gzip.open(path, "rt", encoding="utf-8") as file:
-            data = json.load(file)
-        given, options, deadline = data["setup"]
-        references[Setup(given, tuple(options), deadline)] = Evidence.model_validate(data["evidence"])
-        accel = data["accel"]
-    missing = {trial.setup for trial in trials} - set(references)
-    if missing:
-        raise UsageError(f"'{out / EVIDENCE}' lacks the reference that its plan needs: run the scenarios again.")
-    return Prepared(trials, references, accel, [])
 
 
 def trace(driver: str, provider: str, setup: Setup, emit: Listener) -> list[tuple[str, OperationRecord]]:
@@ -276,6 +239,27 @@ def run_one(runner: TrialRunner, trial: Trial, prepared: Prepared, out: Path) ->
     return _judged(attempt(runner, trial), prepared, runner.adapter, out)
 
 
+def judge_again(results: Sequence[TrialResult], out: Path) -> list[TrialResult]:
+    """The same results by the contract as it is now, from the evidence in `out`; an error has none and stays.
+
+    Raises UsageError when the run's directory lacks its plan or a trial's evidence.
+    """
+    prepared = read_prepared(out)
+    trials = {trial.id: trial for trial in prepared.trials}
+    adapter = load_adapter(prepared.trials[0].driver)
+    again = []
+    for old in results:
+        if old.outcome == "error" and not old.clauses:
+            again.append(old)
+            continue
+        try:
+            trial, evidence = trials[old.id], stored(out, old.id)
+        except (KeyError, FileNotFoundError):
+            raise UsageError(f"'{out}' lacks the plan or the evidence of '{old.id}': run it again.") from None
+        again.append(result_of(trial, evidence, old.seconds, prepared.references[trial.setup], adapter))
+    return again
+
+
 def _judged(message: Done | Failed, prepared: Prepared, adapter: Adapter, out: Path) -> TrialResult:
     if isinstance(message, Failed):
         return failed(message.trial, message.reason)
@@ -300,71 +284,3 @@ def _shared(trial: Trial) -> object:
     if trial.earlier:
         return trial.setup, trial.earlier, trial.victim
     return trial.setup, trial.point.operation
-
-
-def result_of(
-    trial: Trial, evidence: Evidence, seconds: dict[str, float], reference: Evidence, adapter: Adapter
-) -> TrialResult:
-    """Judge a trial's evidence by the contract."""
-    verdicts = judge(evidence, reference, expectation_of(adapter, trial.setup.options, trial.setup.deadline))
-    verdict, reason = outcome(verdicts, evidence)
-    return _result(
-        trial,
-        verdict,
-        reason,
-        restarts=restarts(evidence),
-        seconds={part: round(value, 3) for part, value in seconds.items()},
-        clauses={clause: v.status for clause, v in verdicts.items()},
-        clause_reasons={clause: v.reason for clause, v in verdicts.items() if v.reason},
-        same_as=evidence.same_as,
-    )
-
-
-def failed(trial: Trial, reason: str) -> TrialResult:
-    """The result of a trial that the harness itself could not finish."""
-    return _result(trial, "error", reason)
-
-
-def _result(
-    trial: Trial,
-    verdict: Outcome,
-    reason: str,
-    restarts: int = 0,
-    seconds: dict[str, float] | None = None,
-    clauses: dict[str, ClauseStatus] | None = None,
-    clause_reasons: dict[str, str] | None = None,
-    same_as: str = "",
-) -> TrialResult:
-    return TrialResult(
-        id=trial.id,
-        driver=trial.driver,
-        scenario=trial.scenario,
-        step=trial.point.step,
-        phase=trial.point.phase,
-        fault=trial.fault,
-        victim=trial.victim,
-        boundary=trial.point.n,
-        operation=trial.point.operation,
-        outcome=verdict,
-        restarts=restarts,
-        seconds=seconds or {},
-        clauses=clauses or {},
-        clause_reasons=clause_reasons or {},
-        reason=reason,
-        replay=f"crashinit replay {trial.id}",
-        same_as=same_as,
-    )
-
-
-def store(out: Path, name: str, evidence: Evidence, **facts: object) -> None:
-    """Keep evidence, so that the run can be judged again without a machine."""
-    directory = out / EVIDENCE
-    directory.mkdir(parents=True, exist_ok=True)
-    with gzip.open(directory / f"{name.replace('/', '~')}.json.gz", "wt", encoding="utf-8", compresslevel=3) as file:
-        json.dump({**facts, "evidence": evidence.model_dump()}, file)
-
-
-def stored(out: Path, name: str) -> Evidence:
-    """The evidence that `store` kept. Raises FileNotFoundError when there is none."""
-    with gzip.open(out / EVIDENCE / f"{name.replace('/', '~')}.json.gz", "rt", encoding="utf-8") as file:
-        return Evidence.model_validate(json.load(file)["evidence"])

@@ -210,7 +210,7 @@ def replay(
     ] = False,
 ) -> int:
     """One trial again, or all trials of a plan."""
-    from crashinit import campaign
+    from crashinit import campaign, kept
 
     plan, trials = _planned(target, source)
     if failed:
@@ -220,7 +220,7 @@ def replay(
     directory = run_directory(out, "replay", resume=False, force=False)
     with run_reports(directory) as emit:
         campaign.run_trials(
-            campaign.read_prepared(plan.parent),
+            kept.read_prepared(plan.parent),
             trials,
             trials[0].driver,
             provider.value,
@@ -263,7 +263,7 @@ def _shell(trials: "list[Trial]", provider: ProviderName, planned: Path) -> int:
 
 def _planned(target: str, source: Path | None) -> "tuple[Path, list[Trial]]":
     """The plan that holds these trials, and the trials."""
-    from crashinit import campaign, plan
+    from crashinit import kept, plan
 
     if Path(target).suffix == ".json":
         path = Path(target)
@@ -272,9 +272,9 @@ def _planned(target: str, source: Path | None) -> "tuple[Path, list[Trial]]":
             raise UsageError(f"the plan '{path}' holds no trial.")
         return path, trials
     if source is not None:
-        candidates = [source / campaign.PLAN]
+        candidates = [source / kept.PLAN]
     else:
-        candidates = sorted(REPORTS.glob(f"*/{campaign.PLAN}"), key=lambda path: path.stat().st_mtime, reverse=True)
+        candidates = sorted(REPORTS.glob(f"*/{kept.PLAN}"), key=lambda path: path.stat().st_mtime, reverse=True)
     for path in candidates:
         trials = [trial for trial in plan.read(path) if trial.id == target]
         if trials:

@@ -165,6 +165,12 @@ def read(out: Path) -> RunRecord:
     )
 
 
+def rewrite(out: Path, results: Iterable[TrialResult], mask: Sequence[str], clause_names: Mapping[str, str]) -> None:
+    """Replace a run's results, and what its record says of the contract that they were judged by."""
+    write_text(out / RESULTS, "".join(json.dumps(result.as_json()) + "\n" for result in results))
+    write_text(out / RUN, _dump({**_facts(out), "mask": list(mask), "clause_names": dict(clause_names)}))
+
+
 def finished_ids(out: Path) -> frozenset[str]:
     """The trials that a resumed run need not do again: all with a result, but for the harness's own errors."""
     if not (out / RESULTS).exists():
