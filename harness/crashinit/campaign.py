@@ -15,7 +15,7 @@ from crashinit.adapters import Adapter
 from crashinit.adapters import load as load_adapter
 from crashinit.contract.observation import Evidence, OperationRecord
 from crashinit.driven import trouble
-from crashinit.errors import CrashinitError, UsageError
+from crashinit.errors import DriverError, UsageError
 from crashinit.events import (
     Listener,
     Note,
@@ -51,7 +51,7 @@ def make_runner(driver: str, provider: str, out: Path) -> PowerCutRunner:
 def prepare(scenarios: Sequence[Scenario], driver: str, provider: str, out: Path, emit: Listener) -> Prepared:
     """Record one init without faults for each setup, derive the plan from it, and store both in the run's directory.
 
-    Raises CrashinitError when a machine cannot be had, or the driver does not even start without a fault.
+    Raises CrashinitError when a machine cannot be had, DriverError when the driver does not even start without a fault.
     """
     references: dict[Setup, Evidence] = {}
     recorded: dict[Setup, Recorded] = {}
@@ -109,7 +109,7 @@ def trace(driver: str, provider: str, setup: Setup, emit: Listener) -> list[tupl
 def _reference(runner: TrialRunner, setup: Setup) -> Evidence:
     evidence, _ = runner.reference(setup)
     if said := trouble(evidence.fault_run, runner.adapter, setup):
-        raise CrashinitError(f"without any fault, {said}")
+        raise DriverError(f"without any fault, {said}")
     return evidence
 
 

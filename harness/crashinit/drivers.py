@@ -9,7 +9,7 @@ from crashinit.contract.judge import judge
 from crashinit.contract.observation import Run
 from crashinit.contract.verdict import Verdict
 from crashinit.driven import trouble
-from crashinit.errors import CrashinitError
+from crashinit.errors import DriverError
 from crashinit.machine.provider import get_provider
 from crashinit.plan import Setup
 from crashinit.trace import STEPS, steps_of
@@ -36,7 +36,7 @@ class Check:
 def check(driver: str, provider: str, deadline: float = DEADLINE) -> Check:
     """Run one init without faults, judge what it leads to.
 
-    Raises UsageError for an adapter that is wrong, CrashinitError when the init fails or never gets ready.
+    Raises UsageError for an adapter that is wrong, DriverError when the init fails or never gets ready.
     """
     adapter = adapters.load(driver)
     for file in adapter.install.files:
@@ -46,7 +46,7 @@ def check(driver: str, provider: str, deadline: float = DEADLINE) -> Check:
         evidence, _ = runner.reference(setup)
     run = evidence.fault_run
     if said := trouble(run, adapter, setup):
-        raise CrashinitError(f"without any fault, {said}")
+        raise DriverError(f"without any fault, {said}")
     steps = Counter(steps_of(run.operations))
     return Check(
         run=run,

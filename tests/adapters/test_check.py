@@ -12,7 +12,8 @@ from crashinit.adapters import load
 from crashinit.adapters.expectation import expectation_of
 from crashinit.contract.judge import judge, outcome
 from crashinit.drivers import check
-from crashinit.errors import CrashinitError
+from crashinit.errors import CrashinitError, DriverError
+from crashinit.guest.names import read_text
 from crashinit.machine.protocol import Provider
 from crashinit.plan import Point, Setup, Trial
 from crashinit.trial import TrialRunner
@@ -76,7 +77,7 @@ def test_the_shell_drivers_bug_is_found(runner: TrialRunner) -> None:
 )
 def test_a_daemon_that_never_gets_ready_is_one_sentence(tmp_path: Path, script: str, said: str) -> None:
     """It names the command, what was waited for, and the last that the daemon said."""
-    with pytest.raises(CrashinitError, match=said):
+    with pytest.raises(DriverError, match=said):
         check(daemon(tmp_path, script), "qemu", deadline=2.0)
 
 
@@ -94,6 +95,49 @@ def test_what_cannot_be_started_is_one_sentence(tmp_path: Path, line: str, said:
 
     with pytest.raises(CrashinitError, match=said):
         check(str(path), "qemu")
+
+
+BROKEN = DAEMON.replace('"up"', '"("')
+UNKNOWN_PACKAGE = DAEMON + '[install]\npackages = ["no-such-package-at-all"]\n'
+
+
+@pytest.mark.parametrize(
+    ("command", "text", "code", "said"),
+    [
+        ("drivers check", BROKEN, 4, "'ready': '(' is no regular expression"),
+        ("run scenarios/steps --driver", UNKNOWN_PACKAGE, 4, "there is no package 'no-such-package-at-all' in Debian"),
+        ("drivers check", DAEMON.replace("SCRIPT", "exit 7"), 1, "without any fault, 'sh -c"),
+        ("explore --fault kill --driver", DAEMON.replace("SCRIPT", "exit 7"), 1, "without any fault, 'sh -c"),
+    ],
+)
+def test_a_driver_that_cannot_be_tested_ends_the_command(
+    tmp_path: Path, command: str, text: str, code: int, said: str
+) -> None:
+    """One sentence on standard error, the exit code of whose mistake it is, and no process or result is left."""
+    path = tmp_path / "d.toml"
+    path.write_text(text)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "crashinit.cli", *command.split(), str(path)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        cwd=ROOT,
+        start_new_session=True,
+    )
+    _, stderr = process.communicate(timeout=300)
+
+    assert process.returncode == code
+    assert stderr.startswith("crashinit: error: ")
+    assert said in stderr
+    assert stderr.count("\n") == 1
+    assert alive(process.pid) == []
+
+
+def alive(session: int) -> list[str]:
+    """The processes of a session, by proc(5), stat: the sixth field."""
+    lines = [read_text(path) for path in Path("/proc").glob("[0-9]*/stat")]
+    return [line for line in lines if line and line.rpartition(")")[2].split()[3] == str(session)]
 
 
 def test_a_driver_without_steps_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from crashinit.adapters import Adapter
 from crashinit.contract.observation import Evidence, Observation, Run
 from crashinit.driven import Driven, Seconds, succeeded
-from crashinit.errors import CrashinitError, UsageError
+from crashinit.errors import DriverError, UsageError
 from crashinit.machine.files import File
 from crashinit.machine.protocol import Machine, Provider, Template
 from crashinit.plan import Point, Setup, Trial, slug
@@ -70,7 +70,7 @@ class PowerCutRunner(TrialRunner):
     def record(self, setup: Setup) -> tuple[Recorded, Evidence]:
         """Record an init without faults; also its evidence, which trials are judged against.
 
-        Raises CrashinitError when the driver does not even start without a fault.
+        Raises DriverError when the driver does not even start without a fault.
         """
         bases, before = self.blank(setup)
         with self.warm_template().clone() as machine:
@@ -80,7 +80,7 @@ class PowerCutRunner(TrialRunner):
             recorded = replace(recorder.init(), before=before)
             if not succeeded(recorded.run):
                 said = (recorded.run.stderr.strip().splitlines() or ["nothing on its standard error"])[-1]
-                raise CrashinitError(f"without any fault, the init on '{setup.given}' failed: {said}")
+                raise DriverError(f"without any fault, the init on '{setup.given}' failed: {said}")
             evidence = self._examine(driven, "reference", recorded.run, None, before, [recorded.run], 1)
             detach(machine, self.adapter.volume)
             recorder.check()
