@@ -16,7 +16,7 @@ help:
 	@echo 'make alarms  thirty inits and thirty re-inits without faults: no clause may fail'
 	@echo 'make lint    ruff and mypy --strict'
 	@echo 'make bench   clone against cold boot, and what the harness costs beside the driver'
-	@echo 'make vagrant the same trials under Vagrant and under QEMU, a sample of them: SAMPLE=words as for -k'
+	@echo 'make vagrant the same trials under Vagrant and under QEMU, compared; only some with SAMPLE=words as for -k'
 	@echo 'make clean   remove .venv; the cache stays (crashinit keeps it small)'
 
 $(BIN)/.installed: pyproject.toml
@@ -51,18 +51,10 @@ alarms: setup
 bench: setup
 	$(BIN)/python -m benchmarks
 
-SAMPLE ?= before and tree
-
+# SAMPLE: which trials of the five steps, in the words of -k; empty: all of them.
 vagrant: setup
 	./tools/vagrant-packages.sh
-	$(BIN)/python -m crashinit.machine.libvirtd ./tools/vagrant-check.sh "$$($(BIN)/crashinit image box)"
-	CRASHINIT_TEST_VAGRANT=1 $(BIN)/pytest tests/machine/test_libvirtd.py tests/machine/test_rundir.py tests/machine/test_vagrant.py
-	$(BIN)/pytest scenarios/conditions/test_machine.py --crashinit-driver reference --crashinit-provider vagrant
-	$(BIN)/crashinit run scenarios/steps --driver reference -k '$(SAMPLE)' --out reports/vagrant --force --provider vagrant
-	$(BIN)/crashinit run scenarios/steps --driver reference -k '$(SAMPLE)' --out reports/qemu --force
-	$(BIN)/crashinit compare reports/qemu reports/vagrant
-	@! ls -d "$${CRASHINIT_CACHE:-$$HOME/.cache/crashinit}"/vagrant/run-* 2>/dev/null
-	@echo 'both providers agree, and nothing is left'
+	SAMPLE='$(SAMPLE)' WORKERS=$(WORKERS) ./tools/vagrant-all.sh
 
 clean:
 	rm -rf $(VENV)

@@ -19,6 +19,7 @@ from crashinit.scenario import Scenario
 from crashinit.trial import TrialRunner
 
 from benchmarks import powercut
+from benchmarks.providers import providers
 
 CLONES, BOOTS, TRIALS = 20, 3, 6
 POINT = Scenario(title="the base is about to be made", name="bench", at=("exec mkfs.ext4#1",), victims=("tree",))
@@ -113,6 +114,7 @@ def main() -> None:
         boundaries(runner)
         memory(runner)
     powercut.main()
+    providers()
 
 
 if __name__ == "__main__":

@@ -3,18 +3,28 @@
 # crashinit. Arguments: further packages. Doing it twice does no harm.
 set -eu
 here=/opt/crashinit
+kernel=$(uname -r)
+if [ "$(printf '%s\n' 5.19 "$kernel" | sort -V | head -n 1)" != 5.19 ]; then
+    echo "crashinit needs Linux 5.19 or newer, and this box has $kernel: choose Debian 12, Ubuntu 24.04 or newer" >&2
+    exit 1
+fi
 packages="dmsetup e2fsprogs kmod procps python3 python3-pyudev thin-provisioning-tools udev util-linux xfsprogs $*"
 missing=""
 for package in $packages; do
     state=$(dpkg-query -W -f '${db:Status-Abbrev}' "$package" 2>/dev/null || true)
     case "$state" in ii*) ;; *) missing="$missing $package" ;; esac
 done
+# Ubuntu keeps device-mapper's rarer targets in a package of their own.
+modprobe -n -q dm-thin-pool || missing="$missing linux-modules-extra-$kernel"
 if [ -n "$missing" ]; then
     apt-get update -qq
     DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing
 fi
 printf '%s\n' dm-thin-pool loop xfs >/etc/modules-load.d/crashinit.conf
 modprobe -a dm-thin-pool loop xfs
+# One init asks for the same each time only if it always lies at the same addresses.
+echo kernel.randomize_va_space=0 >/etc/sysctl.d/crashinit.conf
+sysctl -q -p /etc/sysctl.d/crashinit.conf
 
 ln -sfn $here/harness/crashinit/guest $here/guest
 ln -sfn $here/driver/thindriver /usr/lib/python3/dist-packages/thindriver

@@ -3,8 +3,17 @@
 # To be run beside a libvirtd (python -m crashinit.machine.libvirtd). $1: the box.
 set -eu
 home=$(mktemp -d)
-export VAGRANT_HOME="$home" VAGRANT_DEFAULT_PROVIDER=libvirt VAGRANT_CHECKPOINT_DISABLE=1
-trap 'vagrant destroy -f >/dev/null 2>&1; rm -rf "$home"' EXIT
+export VAGRANT_HOME="$home" VAGRANT_DOTFILE_PATH="$home/state"
+export VAGRANT_DEFAULT_PROVIDER=libvirt VAGRANT_CHECKPOINT_DISABLE=1
+disk=crashinit_vagrant_box_image_0_box.img # Vagrant leaves the box's disk in the pool, for the next time
+virsh() { command virsh -q -c qemu:///system "$@"; }
+had=$(virsh vol-list default 2>/dev/null | grep -c "$disk" || true)
+leave() {
+    vagrant destroy -f >/dev/null 2>&1 || true
+    [ "$had" != 0 ] || virsh vol-delete --pool default "$disk" >/dev/null 2>&1 || true
+    rm -rf "$home"
+}
+trap leave EXIT
 quietly() {
     "$@" >"$home/said" 2>&1 || { tail -n 20 "$home/said" >&2; return 1; }
 }

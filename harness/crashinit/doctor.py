@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from crashinit.errors import CrashinitError, HostError
-from crashinit.machine import accel, image, libvirtd, qemu
+from crashinit.machine import accel, host_libvirt, image, qemu
 from crashinit.machine.cache import MIB, cache_dir
 
 State = Literal["ok", "missing", "optional"]
@@ -124,7 +124,7 @@ def _optional() -> list[Finding]:
 
 
 def _libvirt() -> Finding:
-    if libvirtd.host_has_libvirt():
+    if host_libvirt.host_has_libvirt():
         return Finding("libvirt", True, "the host's own answers: the provider 'vagrant' uses it", required=False)
     if os.geteuid() == 0:
         return Finding("libvirt", True, "none answers: the provider 'vagrant' starts one of its own", required=False)

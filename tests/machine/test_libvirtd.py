@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from crashinit.errors import HostError
-from crashinit.machine import libvirtd
+from crashinit.machine import host_libvirt, libvirtd
 from crashinit.machine.libvirtd import PrivateLibvirt
 
 installed = pytest.mark.skipif(shutil.which("libvirtd") is None, reason="libvirtd is not installed")
@@ -53,7 +53,7 @@ def test_private_daemon_is_apart(daemon: PrivateLibvirt) -> None:
     assert "vagrant-libvirt" in virsh(daemon, "net-list", "--name")
     assert "default" in virsh(daemon, "pool-list", "--name")
     assert not Path("/sys/class/net/crashinit0").exists()
-    assert not libvirtd.host_has_libvirt()
+    assert not host_libvirt.host_has_libvirt()
     assert "cgroup_controllers" not in configuration or "cgroup_controllers = []" not in configuration
 
 

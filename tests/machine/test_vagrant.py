@@ -1,4 +1,4 @@
-"""Machines that are states of one VM under Vagrant. The VM takes a minute: CRASHINIT_TEST_VAGRANT=1 asks for it."""
+"""Machines that are states of one VM under Vagrant. The VM takes a minute: CRASHINIT_TEST_VAGRANT asks for it."""
 
 import os
 import shutil
@@ -7,13 +7,19 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from crashinit import campaign, plan
+from crashinit.adapters import load
 from crashinit.errors import GuestError, HostError, MachineError
+from crashinit.events import TrialResult
 from crashinit.machine import vagrant
-from crashinit.machine.protocol import Machine, Template
+from crashinit.machine.protocol import Machine, Provider, Template
 from crashinit.machine.provider import get_provider
+from crashinit.plan import setup_of
+from crashinit.scenario import Scenario
+from crashinit.trial import TrialRunner
 
 with_vm = [
-    pytest.mark.skipif(os.environ.get("CRASHINIT_TEST_VAGRANT") != "1", reason="'make vagrant' runs it"),
+    pytest.mark.skipif("CRASHINIT_TEST_VAGRANT" not in os.environ, reason="'.ci/run' and 'make vagrant' run it"),
     pytest.mark.xdist_group("vagrant"),
 ]
 
@@ -21,17 +27,17 @@ with_vm = [
 @pytest.fixture(scope="session")
 def vm_template() -> Iterator[Template]:
     """The base template of a provider that is closed at the end."""
-    provider = get_provider("vagrant")
+    vms = get_provider("vagrant")
     try:
-        with provider.template() as template:
+        with vms.template() as template:
             yield template
     finally:
-        provider.close()
+        vms.close()
 
 
 def test_missing_tool(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without Vagrant the provider says in one sentence what is missing and what installs it."""
-    monkeypatch.setattr(vagrant, "TOOLS", ("no-such-vagrant", "sh"))
+    monkeypatch.setattr(vagrant, "TOOLS", {"libvirt": ("no-such-vagrant", "sh")})
     with pytest.raises(HostError) as raised:
         get_provider("vagrant")
 
@@ -53,6 +59,34 @@ def test_vagrantfile_is_valid(tmp_path: Path) -> None:
 
     assert done.returncode == 0, done.stdout + done.stderr
     assert "validated successfully" in done.stdout
+
+
+class OneVm:
+    """A provider whose one VM is there already."""
+
+    name = "vagrant"
+    forks = True
+    accel = "tcg"
+
+    def __init__(self, template: Template) -> None:
+        self._template = template
+
+    def template(self, packages: tuple[str, ...] = ()) -> Template:
+        return self._template
+
+    def close(self) -> None:
+        """The VM is the fixture's."""
+
+
+def judged(provider: Provider) -> dict[str, TrialResult]:
+    """The trials of one scenario under that provider, each judged against that provider's own reference."""
+    adapter = load("reference")
+    scenario = Scenario(title="The base is about to be made.", name="cross-check", at=("exec mkfs.ext4#1",))
+    setup = setup_of(scenario)
+    with TrialRunner(provider, adapter) as runner:
+        reference, _ = runner.reference(setup)
+        trials = plan.trials(scenario, reference.fault_run.operations, "reference")
+        return {trial.id: campaign.result_of(trial, *runner.run(trial), reference, adapter) for trial in trials}
 
 
 class TestVm:
@@ -119,6 +153,19 @@ class TestVm:
             assert machine.get("/root/synced") == b"kept\n"
             assert "lost" not in machine.run("cat", "/root/unsynced").stdout
             assert "Linux version" in machine.console()
+
+    def test_trials_agree(self, vm_template: Template, provider: Provider) -> None:
+        """A trial has the outcome, the restarts and the verdict of each clause that it has under QEMU."""
+        with vm_template.clone() as machine:
+            here = judged(OneVm(machine.fork()))
+        there = judged(provider)
+
+        assert here.keys() == there.keys()
+        for name, result in here.items():
+            assert result.outcome == "converged"
+            assert (result.outcome, result.restarts, result.clauses) == (
+                there[name].outcome, there[name].restarts, there[name].clauses,
+            )  # fmt: skip
 
     def test_closed(self, vm_template: Template) -> None:
         """Closing twice does nothing; a closed machine says that it is closed."""

@@ -10,7 +10,6 @@ runs a command, by default a shell, beside the one or the other: for people, and
 """
 
 import os
-import socket
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -19,10 +18,9 @@ from typing import Protocol
 
 from crashinit.errors import CrashinitError, HostError
 from crashinit.machine import owned
+from crashinit.machine.host_libvirt import host_has_libvirt
 from crashinit.machine.rundir import RunDirectory
 
-# The monolithic daemon's and the modular one's, which systemd listens on (libvirtd(8), virtqemud(8)).
-SOCKETS = (Path("/run/libvirt/libvirt-sock"), Path("/run/libvirt/virtqemud-sock"))
 SCRIPT = Path(__file__).parent / "libvirtd.sh"
 
 
@@ -36,19 +34,6 @@ class Libvirt(Protocol):
         """The command, as it has to be run to reach the machines' addresses."""
 
     def close(self) -> None: ...
-
-
-class HostLibvirt:
-    """The host's own libvirt, or none at all where machines come from elsewhere. It is used as it is."""
-
-    def beside(self, argv: Sequence[str]) -> list[str]:
-        return list(argv)
-
-    def network(self, argv: Sequence[str]) -> list[str]:
-        return list(argv)
-
-    def close(self) -> None:
-        """It goes on: it was there before."""
 
 
 class PrivateLibvirt:
@@ -92,21 +77,6 @@ class PrivateLibvirt:
         """End the daemon and all its machines at once; closing twice does nothing."""
         self._process.kill()  # unshare's child, the first process of the namespaces, goes with it
         self._process.wait()
-
-
-def answers(path: Path) -> bool:
-    """Whether somebody listens at this socket."""
-    with socket.socket(socket.AF_UNIX) as probe:
-        try:
-            probe.connect(str(path))
-        except OSError:
-            return False
-        return True
-
-
-def host_has_libvirt() -> bool:
-    """Whether this host's own libvirt answers."""
-    return any(answers(path) for path in SOCKETS)
 
 
 def _only_child(pid: int) -> int:

@@ -8,11 +8,15 @@ import fcntl
 import os
 import shutil
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from filelock import FileLock
 
+from crashinit.machine import host_libvirt
 from crashinit.machine.cache import cache_dir, disk_errors
+
+RUNS_LOCK = "runs.lock"  # held by who makes or removes a run's directory
 
 
 class RunDirectory:
@@ -23,7 +27,7 @@ class RunDirectory:
         self.boxes = parent / "boxes"
         with disk_errors(parent):
             self.boxes.mkdir(parents=True, exist_ok=True)
-            with FileLock(parent / "runs.lock"):
+            with FileLock(parent / RUNS_LOCK):
                 sweep(parent)
                 self.path = Path(tempfile.mkdtemp(prefix="run-", dir=parent))
                 self._lock = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -46,14 +50,18 @@ class RunDirectory:
         """What Vagrant said."""
         return self.path / "vagrant.log"
 
-    def remove(self) -> None:
-        """Remove it all; to be called once."""
-        shutil.rmtree(self.path, ignore_errors=True)
-        os.close(self._lock)
+    def remove(self, last: Callable[[], None] = lambda: None) -> None:
+        """Remove it all; to be called once. `last` is called if no other run is left, and before another begins."""
+        with FileLock(self.path.parent / RUNS_LOCK):
+            shutil.rmtree(self.path, ignore_errors=True)
+            os.close(self._lock)
+            sweep(self.path.parent)
+            if not list(self.path.parent.glob("run-*")):
+                last()
 
 
 def sweep(parent: Path) -> None:
-    """Remove the directories of runs whose owner is gone."""
+    """Remove the directories of runs whose owner is gone, and their VMs, which the host's libvirt may still run."""
     for path in parent.glob("run-*"):
         directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
@@ -61,6 +69,8 @@ def sweep(parent: Path) -> None:
         except BlockingIOError:
             continue
         else:
+            if host_libvirt.host_has_libvirt():
+                host_libvirt.remove_vm(path.name)
             shutil.rmtree(path, ignore_errors=True)
         finally:
             os.close(directory)

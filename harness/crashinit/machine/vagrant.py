@@ -14,11 +14,15 @@ from crashinit.errors import HostError, MachineError
 from crashinit.machine.accel import accelerator, remembered
 from crashinit.machine.image import image, tool_path
 from crashinit.machine.protocol import Completed
+from crashinit.machine.vagrant_settings import provider, setting
 from crashinit.machine.vagrant_vm import Snapshot, Vm, require_vagrantfile
 
 MEMORY = 512  # MiB of the VM
 GRACE = 30.0  # seconds beyond a command's own timeout in which the agent must answer
-TOOLS = ("vagrant", "virsh", "libvirtd", "ssh", "nsenter")
+TOOLS = {  # what is called here, by Vagrant's provider
+    "libvirt": ("vagrant", "virsh", "libvirtd", "ssh", "nsenter"),
+    "virtualbox": ("vagrant", "VBoxManage", "ssh"),
+}
 
 
 class VagrantProvider:
@@ -37,7 +41,8 @@ class VagrantProvider:
 
     @property
     def accel(self) -> str:
-        return (remembered() or accelerator(image(note=self._note), note=self._note)).name
+        wanted = setting("accel")
+        return wanted or (remembered() or accelerator(image(note=self._note), note=self._note)).name
 
     def template(self, packages: tuple[str, ...] = ()) -> "VagrantTemplate":
         """See machine/protocol.py. Each call brings a VM up."""
@@ -197,8 +202,8 @@ class VagrantTemplate:
 
 def require_tools() -> None:
     """Raise HostError that names what is missing and what installs it."""
-    missing = [f"'{tool}'" for tool in TOOLS if tool_path(tool) is None]
+    chosen = provider()
+    missing = [f"'{tool}'" for tool in TOOLS[chosen] if tool_path(tool) is None]
     if missing:
-        raise HostError(
-            f"the provider 'vagrant' needs {', '.join(missing)}, not installed here: run './tools/vagrant-packages.sh'"
-        )
+        remedy = "run './tools/vagrant-packages.sh'" if chosen == "libvirt" else "install Vagrant and VirtualBox"
+        raise HostError(f"the provider 'vagrant' needs {', '.join(missing)}, not installed here: {remedy}")

@@ -4,6 +4,7 @@
 # mypy: disable-error-code="no-untyped-call"
 import base64
 import contextlib
+import logging
 import os
 import shutil
 import subprocess
@@ -12,17 +13,22 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
-import vagrant
 from filelock import FileLock
 
 from crashinit.errors import HostError, MachineError
-from crashinit.machine import ssh
+from crashinit.machine import host_libvirt, ssh, vagrant_settings
 from crashinit.machine.box import NAME, box
 from crashinit.machine.channel import Channel
-from crashinit.machine.libvirtd import HostLibvirt, Libvirt, PrivateLibvirt, host_has_libvirt
+from crashinit.machine.host_libvirt import HostLibvirt, host_has_libvirt
+from crashinit.machine.image import search_path, tool_path
+from crashinit.machine.libvirtd import Libvirt, PrivateLibvirt
 from crashinit.machine.rundir import RunDirectory
+from crashinit.machine.vagrant_settings import PREFIX, ROOT, setting
 
-ROOT = Path(__file__).parents[3]  # the checkout: the Vagrantfile lies there
+# python-vagrant warns when it is imported where there is no Vagrant; the provider says that in a sentence of its own.
+logging.getLogger("vagrant").addHandler(logging.NullHandler())
+import vagrant  # noqa: E402
+
 CONNECT_TIMEOUT = 180.0  # seconds until the agent must answer; two of them are needed on an idle host
 KEEP = 3  # boxes of ours that stay unpacked
 TAIL = 3  # lines of Vagrant's output, or of the console, that an error shows
@@ -49,19 +55,25 @@ class Vm:
         self.free: list[str] = []  # names of snapshots that nobody needs any more
         self._made = 0
         self._closed = False
+        self._guest_of_host = False  # whether the VM is in the host's own libvirt
         self._connection: ssh.Connection | None = None
         self._run = RunDirectory()
         self._console = self._run.path / "console"
         self._ssh_config = self._run.path / "ssh_config"
         self._libvirt: Libvirt = HostLibvirt()
+        packages = (*packages, *setting("packages").split())
         try:
-            environment = self._environment(packages, accel, memory)
-            if environment["VAGRANT_DEFAULT_PROVIDER"] == "libvirt" and not host_has_libvirt():
+            provider = vagrant_settings.provider()
+            self._guest_of_host = provider == "libvirt" and host_has_libvirt()
+            environment = self._environment(provider, packages, accel, memory)
+            if provider == "libvirt" and not self._guest_of_host:
                 self._libvirt = PrivateLibvirt(self._run.storage)
             self._vagrant = Command(self._run.log, self._libvirt, environment)
             self._have_box(environment, packages, note)
             note("bringing a VM up with Vagrant, about a minute")
-            self._bring_up()
+            with self._alone(environment[f"{PREFIX}BOX"]):
+                self._vagrant.up()
+            self._find()
         except BaseException:
             self.close()
             raise
@@ -92,7 +104,8 @@ class Vm:
         """Pull the plug, put it in again, and wait for the agent."""
         self._hang_up()
         self._vagrant.halt(force=True)
-        self._bring_up()
+        self._vagrant.up()
+        self._find()
 
     def console(self) -> str:
         """What the VM has printed on its serial console since it was started, or set back to a snapshot."""
@@ -110,41 +123,66 @@ class Vm:
             with contextlib.suppress(MachineError):
                 self._vagrant.destroy()
         self._libvirt.close()  # a private one takes the VM with it
-        self._run.remove()
+        if self._guest_of_host:
+            host_libvirt.remove_vm(self._run.path.name)  # in case Vagrant was killed in the middle of something
+        self._run.remove(host_libvirt.remove_shared if self._guest_of_host else lambda: None)
 
-    def _environment(self, packages: tuple[str, ...], accel: str, memory: int) -> dict[str, str]:
+    def _environment(self, provider: str, packages: tuple[str, ...], accel: str, memory: int) -> dict[str, str]:
         """What the Vagrantfile and Vagrant itself are told."""
-        name = os.environ.get("CRASHINIT_VAGRANT_BOX")
+        settings = {
+            "BOX": setting("box", NAME),
+            "ACCEL": accel,
+            "MEMORY": setting("memory", str(memory)),
+            "PACKAGES": " ".join(packages),
+            "PREFIX": f"{self._run.path.name}-",
+            "CONSOLE": str(self._console),
+            "GRACEFUL_HALT_TIMEOUT": "0",  # halting by force is a power cut
+            **({"NETWORK": f"{host_libvirt.NETWORK} {host_libvirt.ADDRESS}"} if self._guest_of_host else {}),
+        }
         return {
             **os.environ,
-            "CRASHINIT_VAGRANT_BOX": name or NAME,
-            "CRASHINIT_VAGRANT_ACCEL": accel,
-            "CRASHINIT_VAGRANT_MEMORY": os.environ.get("CRASHINIT_VAGRANT_MEMORY", str(memory)),
-            "CRASHINIT_VAGRANT_PACKAGES": " ".join(packages),
-            "CRASHINIT_VAGRANT_PREFIX": f"{self._run.path.name}-",
-            "CRASHINIT_VAGRANT_CONSOLE": str(self._console),
-            "CRASHINIT_VAGRANT_GRACEFUL_HALT_TIMEOUT": "0",  # halting by force is a power cut
-            "VAGRANT_DEFAULT_PROVIDER": os.environ.get("VAGRANT_DEFAULT_PROVIDER", "libvirt"),
+            **{PREFIX + name: value for name, value in settings.items()},
+            "PATH": search_path(),
+            "VAGRANT_DEFAULT_PROVIDER": provider,
             "VAGRANT_CHECKPOINT_DISABLE": "1",
             "VAGRANT_DOTFILE_PATH": str(self._run.path / "state"),
             "VAGRANT_HOME": str(self._run.home),
         }
 
     def _have_box(self, environment: dict[str, str], packages: tuple[str, ...], note: Callable[[str], None]) -> None:
-        """Add our box to the home that all runs share, under a name that tells its content; others are Vagrant's."""
-        if os.environ.get("CRASHINIT_VAGRANT_BOX"):
+        """Put the box into the home that all runs share: ours under a name that tells its content.
+
+        Another one is taken from the user's own home if it is there; else Vagrant looks for it, as it always does.
+        """
+        if other := setting("box"):
+            directory = other.replace("/", "-VAGRANTSLASH-")
+            mine = Path(os.environ.get("VAGRANT_HOME") or Path.home() / ".vagrant.d") / "boxes" / directory
+            with FileLock(self._run.boxes.with_name("boxes.lock")):
+                known = self._run.boxes / directory
+                if known.is_symlink():
+                    known.unlink()
+                if mine.is_dir() and not known.exists():
+                    known.symlink_to(mine)
             return
         made = box(packages, note=note)
         name = f"{NAME}-{made.version}"
-        environment["CRASHINIT_VAGRANT_BOX"] = name
+        environment[f"{PREFIX}BOX"] = name
         with FileLock(self._run.boxes.with_name("boxes.lock")):
             if not (self._run.boxes / name).is_dir():
                 self._vagrant.box_add(name, str(made.file))
                 for old in sorted(self._run.boxes.glob(f"{NAME}-*"), key=os.path.getmtime)[:-KEEP]:
                     shutil.rmtree(old, ignore_errors=True)
 
-    def _bring_up(self) -> None:
-        self._vagrant.up()  # it provisions the first time only
+    @contextlib.contextmanager
+    def _alone(self, name: str) -> Iterator[None]:
+        """One VM at a time brings the box and the network to a libvirt that others use as well: Vagrant has no lock."""
+        with contextlib.ExitStack() as stack:
+            if self._guest_of_host and not host_libvirt.ready_for_box(name):
+                stack.enter_context(FileLock(self._run.boxes.with_name("up.lock")))
+            yield
+
+    def _find(self) -> None:
+        """Ask where the VM is, and connect to its agent."""
         self._ssh_config.write_text(self._vagrant.ssh_config())
         self._connect()
 
@@ -185,7 +223,7 @@ class Command(vagrant.Vagrant):
 
     def _make_vagrant_command(self, args: Sequence[str | None]) -> list[str]:
         # In a session of its own: a terminal's Ctrl-C is for the harness, which ends the VM in order.
-        command: list[str] = super()._make_vagrant_command(args)
+        command = [tool_path("vagrant") or "vagrant", *(word for word in args if word is not None)]
         return ["setsid", *self._libvirt.beside(command)]
 
     def _call_vagrant_command(self, args: Sequence[str | None]) -> None:
