@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from crashinit import campaign, plan
+from crashinit import plan, result
 from crashinit.adapters import load
 from crashinit.errors import GuestError, HostError, MachineError
 from crashinit.events import TrialResult
@@ -86,7 +86,7 @@ def judged(provider: Provider) -> dict[str, TrialResult]:
     with TrialRunner(provider, adapter) as runner:
         reference, _ = runner.reference(setup)
         trials = plan.trials(scenario, reference.fault_run.operations, "reference")
-        return {trial.id: campaign.result_of(trial, *runner.run(trial), reference, adapter) for trial in trials}
+        return {trial.id: result.result_of(trial, *runner.run(trial), reference, adapter) for trial in trials}
 
 
 class TestVm:
