@@ -8,6 +8,7 @@ from pathlib import Path
 from crashinit import adapters
 from crashinit.errors import UsageError
 from crashinit.events import OUTCOMES, TrialResult
+from crashinit.report.differential import came_up
 from crashinit.report.results import RunRecord, duration, read, write_text
 
 README = "README.md"
@@ -65,7 +66,7 @@ def _title(driver: str) -> str:
 def _in_short(done: Sequence[TrialResult], failed: Sequence[TrialResult], wedged: Sequence[TrialResult]) -> str:
     struck = sum(result.outcome != "not-fired" for result in done)
     left = sum(result.outcome == "diverged" for result in failed) - len(wedged)
-    never = sum(not _came_up(result) for result in wedged)
+    never = sum(not came_up(result) for result in wedged)
     return (
         f"In short: init was disturbed in {_many(struck, 'trial')}. In {len(done) - len(failed)} of them the init that "
         f"followed put everything in order. In {left} it succeeded, but something in the state that it left breaks the "
@@ -132,18 +133,13 @@ def _wedges(wedged: Sequence[TrialResult], directory: Path) -> Iterator[str]:
         return
     yield "A wedge: the fault is over, and yet the next init fails. Worst first."
     yield ""
-    for results in sorted(_kinds(wedged, _restarts), key=lambda kind: (_came_up(kind[0]), -len(kind))):
+    for results in sorted(_kinds(wedged, _restarts), key=lambda kind: (came_up(kind[0]), -len(kind))):
         yield from _kind(results, directory, f"init succeeds {_restarts(results[0])}")
 
 
-def _came_up(result: TrialResult) -> bool:
-    """Whether some init succeeded in the end: only then is the base tried."""
-    return result.clauses.get("C08") != "n/a"
-
-
 def _restarts(result: TrialResult) -> str:
-    return ("at restart " if _came_up(result) else "not within ") + (
-        str(result.restarts) if _came_up(result) else _many(result.restarts, "restart")
+    return ("at restart " if came_up(result) else "not within ") + (
+        str(result.restarts) if came_up(result) else _many(result.restarts, "restart")
     )
 
 
