@@ -1,6 +1,8 @@
 """`crashinit drivers check`: one init without faults, for drivers that work and for drivers that do not."""
 
 import os
+import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -8,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from crashinit import cli
-from crashinit.adapters import load
+from crashinit.adapters import load, names
 from crashinit.adapters.expectation import expectation_of
 from crashinit.contract.judge import judge, outcome
 from crashinit.drivers import check
@@ -50,6 +52,32 @@ def test_the_shell_driver_works_without_a_fault() -> None:
     assert list(found.steps) == ["loopback", "pool-create", "base-create", "mkfs", "metadata-save"]
     assert {clause: v.reason for clause, v in found.verdicts.items() if v.status == "fail"} == {}
     assert found.verdicts["C08"].status == "pass"
+
+
+@pytest.mark.parametrize(
+    ("number", "code", "said"),
+    [
+        (1, 0, "C07 n/a"),
+        (2, 0, "exec mkfs.ext4#1"),
+        (3, 1, "C07 base-clean: the base holds no file system"),
+    ],
+)
+def test_the_docs_commands_do_what_the_docs_say(tmp_path: Path, number: int, code: int, said: str) -> None:
+    """Each numbered command of docs/adapters.md, as it is typed there."""
+    text = (ROOT / "docs" / "adapters.md").read_text()
+    (command,) = re.findall(rf"^{number}\. `crashinit ([^`]+)`", text, re.MULTILINE)
+    out = ["--out", str(tmp_path / "run")] if command.startswith("run") else []
+    ended = crashinit(*shlex.split(command), *out)
+
+    assert ended.returncode == code, ended.stderr
+    assert said in ended.stdout
+
+
+def crashinit(*arguments: str) -> "subprocess.CompletedProcess[str]":
+    """The command, in the checkout."""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    argv = [sys.executable, "-m", "crashinit.cli", *arguments]
+    return subprocess.run(argv, capture_output=True, text=True, env=environment, cwd=ROOT)
 
 
 def test_the_shell_drivers_bug_is_found(runner: TrialRunner) -> None:
@@ -150,18 +178,10 @@ def test_a_driver_without_steps_says_so(tmp_path: Path, capsys: pytest.CaptureFi
 
 def test_the_drivers_are_listed() -> None:
     """One line a driver, with its title."""
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    ended = subprocess.run(
-        [sys.executable, "-m", "crashinit.cli", "drivers"], capture_output=True, text=True, env=environment
-    )
+    ended = crashinit("drivers")
 
     assert ended.returncode == 0
-    assert [line.split()[0] for line in ended.stdout.splitlines()] == [
-        "containerd",
-        "containers-storage",
-        "dockerd",
-        "reference",
-    ]
+    assert [line.split()[0] for line in ended.stdout.splitlines()] == names()
 
 
 @pytest.mark.parametrize("example", ["shelldriver", "shelldriver.toml"])
