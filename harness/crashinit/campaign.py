@@ -40,12 +40,13 @@ from crashinit.trial import TrialRunner
 from crashinit.workers import Begun, Done, Failed, attempt, run_groups
 
 
-def make_runner(driver: str, provider: str, out: Path) -> PowerCutRunner:
+def make_runner(driver: str, provider: str, out: Path, emit: Listener = lambda event: None) -> PowerCutRunner:
     """A runner for every fault, over the recordings in a run's directory, on this driver and provider.
 
-    Module-level, so that a worker process can make its own.
+    Module-level, so that a worker process can make its own. What takes long, such as an image, is told as notes.
     """
-    return PowerCutRunner(get_provider(provider), load_adapter(driver), out)
+    noted = get_provider(provider, note=lambda text: emit(Note(text)))
+    return PowerCutRunner(noted, load_adapter(driver), out)
 
 
 def prepare(scenarios: Sequence[Scenario], driver: str, provider: str, out: Path, emit: Listener) -> Prepared:
@@ -57,8 +58,8 @@ def prepare(scenarios: Sequence[Scenario], driver: str, provider: str, out: Path
     recorded: dict[Setup, Recorded] = {}
     trials: list[Trial] = []
     left_out: list[str] = []
-    emit(Note("preparing a machine (the first time also its image, which takes about a minute)"))
-    with make_runner(driver, provider, out) as runner:
+    with make_runner(driver, provider, out, emit) as runner:
+        runner.driver_template()
         for scenario in scenarios:
             if scenario.fault == POWER_CUT:
                 setup = power_cuts.setup_of(scenario)
@@ -100,8 +101,7 @@ def _no_boundary_is_left(
 
 def trace(driver: str, provider: str, setup: Setup, emit: Listener) -> list[tuple[str, OperationRecord]]:
     """The operations of one init without faults, each with its step."""
-    emit(Note("preparing a machine (the first time also its image, which takes about a minute)"))
-    with TrialRunner(get_provider(provider), load_adapter(driver)) as runner:
+    with TrialRunner(get_provider(provider, note=lambda text: emit(Note(text))), load_adapter(driver)) as runner:
         operations = _reference(runner, setup).fault_run.operations
     return list(zip(steps_of(operations), operations, strict=True))
 

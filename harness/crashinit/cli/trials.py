@@ -205,6 +205,9 @@ def replay(
     out: Out = None,
     workers: Workers = 1,
     failed: Annotated[bool, typer.Option("--failed", help="Of a plan, only what did not converge in its run.")] = False,
+    clause: Annotated[
+        str | None, typer.Option("--clause", metavar="C", help="With '--failed': only where this clause failed.")
+    ] = None,
     shell: Annotated[
         bool, typer.Option("--shell", help="Instead, a shell in the machine, with the init held at that point.")
     ] = False,
@@ -213,8 +216,10 @@ def replay(
     from crashinit import campaign, kept
 
     plan, trials = _planned(target, source)
+    if clause and not failed:
+        raise UsageError("'--clause' chooses among failures: give '--failed' as well.")
     if failed:
-        trials = _failed(trials, plan.parent)
+        trials = _failed(trials, plan.parent, clause)
     if shell:
         return _shell(trials, provider, plan.parent)
     directory = run_directory(out, "replay", resume=False, force=False)
@@ -232,14 +237,22 @@ def replay(
     return exit_code(directory)
 
 
-def _failed(trials: "list[Trial]", directory: Path) -> "list[Trial]":
-    """Those trials that have a result there, but did not converge."""
+def _failed(trials: "list[Trial]", directory: Path, clause: str | None) -> "list[Trial]":
+    """Those trials that ran there and did not converge; of one fault the trial that stands for all."""
     from crashinit.report import read
 
-    outcomes = {result.id: result.outcome for result in read(directory).results}
-    chosen = [trial for trial in trials if outcomes.get(trial.id, "converged") != "converged"]
+    results = {result.id: result for result in read(directory).results}
+    chosen = [
+        trial
+        for trial in trials
+        if (result := results.get(trial.id)) is not None
+        and result.outcome != "converged"
+        and not result.same_as
+        and (clause is None or result.clauses.get(clause) == "fail")
+    ]
     if not chosen:
-        raise UsageError(f"every trial of '{directory}' converged: there is nothing to try again.")
+        what = f"no trial of '{directory}' fails {clause}" if clause else f"every trial of '{directory}' converged"
+        raise UsageError(f"{what}: there is nothing to try again.")
     return chosen
 
 
