@@ -77,6 +77,9 @@ def prepare(scenarios: Sequence[Scenario], driver: str, provider: str, out: Path
                 planned, said = plan.trials(scenario, operations, driver), plan.left_out(scenario, operations)
                 if scenario.step == "all":
                     said += _no_boundary_is_left(runner, scenario, setup, len(operations), emit)
+            absent = runner.adapter.absent.get(scenario.step or "")
+            if absent and all(trial.point.n == 0 for trial in planned):
+                planned, said = [], [f"{scenario.name}: no step '{scenario.step}': {absent}"]
             trials += planned
             left_out += said
         accel = runner.provider.accel
