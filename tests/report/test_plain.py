@@ -45,8 +45,8 @@ def test_a_wedge_tells_how_many_restarts_it_takes(tmp_path: Path) -> None:
     report(tmp_path / "run", [late, never])
     said = text(tmp_path / "run")
 
-    assert "### C01: 1 trial, init succeeds at restart 3\n" in said
-    assert said.index("### C01: 1 trial, init succeeds not within 3 restarts\n") < said.index("at restart 3")
+    assert "### Only init number 3 succeeds: 1 trial\n" in said
+    assert said.index("### No init succeeds any more (3 tried): 1 trial\n") < said.index("### Only")
     assert "In 2 it failed, and in 1 of these so did every further one." in said
 
 

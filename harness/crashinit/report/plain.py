@@ -44,13 +44,19 @@ def _lines(run: RunRecord, again: RunRecord | None, directory: Path) -> Iterator
     yield from _clauses(run, done)
     yield "## Points that wedge the driver"
     yield ""
-    yield from _wedges(wedged, directory)
+    if failed:
+        yield (
+            "Each command below runs one trial again. With `--shell` it opens a shell in the machine instead, with "
+            "init held at that point. `docs/findings.md` has the causes of what is known."
+        )
+        yield ""
+    yield from _wedges(run, wedged, directory)
     others = [result for result in failed if result not in wedged]
     if others:
         yield "## What else goes wrong, and where"
         yield ""
         for results in _kinds(others):
-            yield from _kind(results, directory)
+            yield from _kind(run, results, directory)
     if again is not None:
         yield from _confirmation(failed, again, directory)
 
@@ -67,10 +73,11 @@ def _in_short(done: Sequence[TrialResult], failed: Sequence[TrialResult], wedged
     struck = sum(result.outcome != "not-fired" for result in done)
     left = sum(result.outcome == "diverged" for result in failed) - len(wedged)
     never = sum(not came_up(result) for result in wedged)
+    further = f", and {'' if never == len(wedged) else f'in {never} of these '}so did every further one"
     return (
         f"In short: init was disturbed in {_many(struck, 'trial')}. In {len(done) - len(failed)} of them the init that "
         f"followed put everything in order. In {left} it succeeded, but something in the state that it left breaks the "
-        f"contract. In {len(wedged)} it failed{f', and in {never} of these so did every further one' if never else ''}."
+        f"contract. In {len(wedged)} it failed{further if never else ''}."
     )
 
 
@@ -126,7 +133,7 @@ def _clauses(run: RunRecord, done: Sequence[TrialResult]) -> Iterator[str]:
     yield ""
 
 
-def _wedges(wedged: Sequence[TrialResult], directory: Path) -> Iterator[str]:
+def _wedges(run: RunRecord, wedged: Sequence[TrialResult], directory: Path) -> Iterator[str]:
     if not wedged:
         yield "None: after every fault the first init that followed succeeded."
         yield ""
@@ -134,13 +141,14 @@ def _wedges(wedged: Sequence[TrialResult], directory: Path) -> Iterator[str]:
     yield "A wedge: the fault is over, and yet the next init fails. Worst first."
     yield ""
     for results in sorted(_kinds(wedged, _restarts), key=lambda kind: (came_up(kind[0]), -len(kind))):
-        yield from _kind(results, directory, f"init succeeds {_restarts(results[0])}")
+        yield from _kind(run, results, directory, _restarts(results[0]))
 
 
 def _restarts(result: TrialResult) -> str:
-    return ("at restart " if came_up(result) else "not within ") + (
-        str(result.restarts) if came_up(result) else _many(result.restarts, "restart")
-    )
+    """What became of the inits after the fault, as a heading."""
+    if came_up(result):
+        return f"Only init number {result.restarts} succeeds"
+    return f"No init succeeds any more ({result.restarts} tried)"
 
 
 def _kinds(results: Iterable[TrialResult], also: Callable[[TrialResult], str] = lambda _: "") -> Kinds:
@@ -160,13 +168,17 @@ def _first(result: TrialResult) -> tuple[str, str]:
     return result.outcome, result.reason
 
 
-def _kind(results: Sequence[TrialResult], directory: Path, how: str = "") -> Iterator[str]:
-    clauses = sorted({clause for result in results for clause, s in result.clauses.items() if s == "fail"})
-    heading = f"{', '.join(clauses) or results[0].outcome}: {_many(len(results), 'trial')}"
-    yield f"### {heading}{f', {how}' if how else ''}"
+def _kind(run: RunRecord, results: Sequence[TrialResult], directory: Path, heading: str = "") -> Iterator[str]:
+    first, reason = _first(results[0])
+    others = {clause for result in results for clause, s in result.clauses.items() if s == "fail"} - {first}
+    named = f"{first} {run.clause_names.get(first, '')}".rstrip()
+    yield f"### {heading or named}: {_many(len(results), 'trial')}"
     yield ""
-    yield f"> {_short(_first(results[0])[1])}"
+    yield f"> {_short(reason)}"
     yield ""
+    if others:
+        yield f"With it fail {', '.join(sorted(others))}."
+        yield ""
     places: dict[tuple[str, str], list[str]] = {}
     for result in results:
         places.setdefault((result.step, result.operation), []).append(_fault(result))
