@@ -16,7 +16,7 @@ help:
 	@echo 'make mutants every mutant of the reference driver, and the mutation score'
 	@echo 'make alarms  thirty inits and thirty re-inits without faults: no clause may fail'
 	@echo 'make lint    ruff and mypy --strict'
-	@echo 'make bench   clone against cold boot, and what the harness costs beside the driver'
+	@echo 'make bench   clone against cold boot, what the harness costs beside the driver, a trial under both providers'
 	@echo 'make vagrant the same trials under Vagrant and under QEMU, compared; only some with SAMPLE=words as for -k'
 	@echo 'make clean   remove .venv; the cache stays (crashinit keeps it small)'
 

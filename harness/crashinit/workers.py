@@ -21,7 +21,7 @@ from crashinit.plan import Trial
 from crashinit.trial import TrialRunner
 
 PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
-PATIENCE = 5.0  # seconds that a worker gets to close its machine when the campaign is interrupted
+PATIENCE = 30.0  # seconds that a worker gets to close its machine when the campaign is interrupted: Vagrant needs some
 
 MakeRunner = Callable[[], TrialRunner]
 Group = Sequence[Trial]  # trials at one boundary: they share a fork

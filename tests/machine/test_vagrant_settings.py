@@ -5,14 +5,17 @@ from pathlib import Path
 import pytest
 from crashinit.errors import UsageError
 from crashinit.machine import vagrant_settings
-from crashinit.machine.vagrant_settings import provider, setting
+from crashinit.machine.vagrant_settings import accel, provider, setting
 
 
 @pytest.fixture
 def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The settings file of a checkout of its own; no setting is in the environment."""
     monkeypatch.setattr(vagrant_settings, "ROOT", tmp_path)
-    for name in ("VAGRANT_DEFAULT_PROVIDER", "CRASHINIT_VAGRANT_PROVIDER", "CRASHINIT_VAGRANT_MEMORY"):
+    for name in (
+        "VAGRANT_DEFAULT_PROVIDER",
+        *(f"CRASHINIT_VAGRANT_{word}" for word in ("PROVIDER", "ACCEL", "MEMORY")),
+    ):
         monkeypatch.delenv(name, raising=False)
     return tmp_path / "vagrant.yaml"
 
@@ -40,6 +43,16 @@ def test_unknown_provider(file: Path) -> None:
     file.write_text("provider: docker\n")
     with pytest.raises(UsageError, match="no provider 'docker': choose 'libvirt' or 'virtualbox'"):
         provider()
+
+
+def test_accelerator(file: Path) -> None:
+    """Nobody has to say one; one that the Vagrantfile does not know is one sentence."""
+    assert accel() == ""
+    file.write_text("accel: tcg\n")
+    assert accel() == "tcg"
+    file.write_text("accel: fast\n")
+    with pytest.raises(UsageError, match="no accelerator 'fast': choose 'kvm' or 'tcg'"):
+        accel()
 
 
 @pytest.mark.parametrize("content", ["memory: [1", "- memory"])

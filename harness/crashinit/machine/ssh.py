@@ -12,6 +12,11 @@ from crashinit.machine import owned
 from crashinit.machine.channel import Channel
 
 RELAY = "/opt/crashinit/relay"  # what tools/provision.sh has put there
+OPTIONS = (
+    "BatchMode=yes", "ConnectTimeout=10", "ServerAliveInterval=15", "ServerAliveCountMax=8",
+    # What an emulated CPU computes soonest comes first: half a second of the two that a connection takes.
+    "KexAlgorithms=^curve25519-sha256", "HostKeyAlgorithms=^ssh-ed25519",
+)  # fmt: skip
 PAUSE = 0.2  # seconds between two attempts to reach a machine that does not let us in yet
 
 
@@ -21,12 +26,8 @@ class Connection:
     def __init__(self, config: Path, wrap: Callable[[Sequence[str]], list[str]], why: Callable[[], str]) -> None:
         """Begin to connect to the host 'default' of that ssh_config(5) file; `wrap` leads a command to its network."""
         near, far = socket.socketpair()
-        argv = wrap(
-            [
-                "ssh", "-F", str(config), "-T", "-o", "BatchMode=yes", "-o", "ConnectTimeout=10",
-                "-o", "ServerAliveInterval=15", "-o", "ServerAliveCountMax=8", "default", "sudo", RELAY,
-            ]
-        )  # fmt: skip
+        options = [word for option in OPTIONS for word in ("-o", option)]
+        argv = wrap(["ssh", "-F", str(config), "-T", *options, "default", "sudo", RELAY])
         with far:
             self._process = owned.spawn(argv, stdin=far.fileno(), stdout=far.fileno(), stderr=subprocess.DEVNULL)
         self._line = near

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any, Self
 
 from crashinit.errors import HostError, MachineError
+from crashinit.machine import vagrant_settings
 from crashinit.machine.accel import accelerator, remembered
 from crashinit.machine.image import image, tool_path
 from crashinit.machine.protocol import Completed
-from crashinit.machine.vagrant_settings import provider, setting
 from crashinit.machine.vagrant_vm import Snapshot, Vm, require_vagrantfile
 
 MEMORY = 512  # MiB of the VM
@@ -41,8 +41,7 @@ class VagrantProvider:
 
     @property
     def accel(self) -> str:
-        wanted = setting("accel")
-        return wanted or (remembered() or accelerator(image(note=self._note), note=self._note)).name
+        return vagrant_settings.accel() or (remembered() or accelerator(image(note=self._note), note=self._note)).name
 
     def template(self, packages: tuple[str, ...] = ()) -> "VagrantTemplate":
         """See machine/protocol.py. Each call brings a VM up."""
@@ -202,7 +201,7 @@ class VagrantTemplate:
 
 def require_tools() -> None:
     """Raise HostError that names what is missing and what installs it."""
-    chosen = provider()
+    chosen = vagrant_settings.provider()
     missing = [f"'{tool}'" for tool in TOOLS[chosen] if tool_path(tool) is None]
     if missing:
         remedy = "run './tools/vagrant-packages.sh'" if chosen == "libvirt" else "install Vagrant and VirtualBox"

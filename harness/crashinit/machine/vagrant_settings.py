@@ -13,6 +13,7 @@ from crashinit.errors import UsageError
 ROOT = Path(__file__).parents[3]  # the checkout: the Vagrantfile lies there
 PREFIX = "CRASHINIT_VAGRANT_"
 PROVIDERS = ("libvirt", "virtualbox")
+ACCELS = ("kvm", "tcg")
 
 
 def setting(name: str, default: str = "") -> str:
@@ -23,9 +24,19 @@ def setting(name: str, default: str = "") -> str:
 def provider() -> str:
     """Vagrant's provider; its own variable comes first. Raises UsageError."""
     chosen = os.environ.get("VAGRANT_DEFAULT_PROVIDER") or setting("provider", PROVIDERS[0])
-    if chosen not in PROVIDERS:
-        known = " or ".join(f"'{name}'" for name in PROVIDERS)
-        raise UsageError(f"the Vagrantfile has no provider '{chosen}': choose {known}")
+    return _one_of(PROVIDERS, chosen, "provider")
+
+
+def accel() -> str:
+    """What the VM shall run under; "" where nobody has said so. Raises UsageError."""
+    chosen = setting("accel")
+    return chosen and _one_of(ACCELS, chosen, "accelerator")
+
+
+def _one_of(known: tuple[str, ...], chosen: str, what: str) -> str:
+    if chosen not in known:
+        choice = " or ".join(f"'{name}'" for name in known)
+        raise UsageError(f"the Vagrantfile has no {what} '{chosen}': choose {choice}")
     return chosen
 
 

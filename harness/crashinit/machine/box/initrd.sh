@@ -7,8 +7,8 @@ $B mount -t devtmpfs devtmpfs /dev
 for m in virtio_ring virtio virtio_pci_legacy_dev virtio_pci_modern_dev virtio_pci virtio_blk; do
     $B insmod /mods/$m.ko || echo "crashinit: module '$m' cannot be loaded"
 done
-while [ ! -e /dev/vda ]; do $B usleep 10000; done
-$B mount -t ext4 /dev/vda /newroot || echo "crashinit: the root disk cannot be mounted"
+while [ ! -e /dev/vda1 ]; do $B usleep 10000; done
+$B mount -t ext4 /dev/vda1 /newroot || echo "crashinit: the root disk cannot be mounted"
 $B mount --move /dev /newroot/dev
 $B umount /proc /sys
 exec $B switch_root /newroot /sbin/init
