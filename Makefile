@@ -5,13 +5,14 @@ BIN := $(VENV)/bin
 WORKERS ?= 2
 OUT ?= reports/steps
 
-.PHONY: run test conditions mutants alarms lint bench vagrant setup clean
+.PHONY: run test conditions conformance mutants alarms lint bench vagrant setup clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo 'make run     set up all that is missing, then the five-step campaign on the reference driver'
 	@echo 'make test    set up all that is missing, then every test'
 	@echo 'make conditions  scenarios in Python: busy, lost, damaged, full, foreign, two inits at once'
+	@echo 'make conformance DRIVER=D OUT=DIR  a report of a driver, to publish'
 	@echo 'make mutants every mutant of the reference driver, and the mutation score'
 	@echo 'make alarms  thirty inits and thirty re-inits without faults: no clause may fail'
 	@echo 'make lint    ruff and mypy --strict'
@@ -30,6 +31,13 @@ setup: $(BIN)/.installed
 
 run: setup
 	$(BIN)/crashinit run scenarios/steps --driver reference -n $(WORKERS) --out $(OUT) --force
+
+# A conformance report of DRIVER into OUT: all faults, then what wedges the driver once more in machines booted for it.
+conformance: setup
+	$(BIN)/crashinit run scenarios/steps scenarios/conformance --driver $(DRIVER) -n $(WORKERS) --out $(OUT) --force || test $$? -eq 1
+	rm -rf $(OUT)/cold
+	-$(BIN)/crashinit replay $(OUT)/plan.json --failed --clause C01 --provider qemu-cold -n $(WORKERS) --out $(OUT)/cold
+	$(BIN)/crashinit report $(OUT) --readme
 
 lint: setup
 	$(BIN)/ruff check .

@@ -18,6 +18,7 @@ from crashinit.recording import Recording
 from crashinit.scenario import Scenario
 from crashinit.trial import TrialRunner
 
+from benchmarks import powercut
 from benchmarks.providers import providers
 
 CLONES, BOOTS, TRIALS = 20, 3, 6
@@ -112,6 +113,7 @@ def main() -> None:
         trials(runner, machines(provider, runner))
         boundaries(runner)
         memory(runner)
+    powercut.main()
     providers()
 
 

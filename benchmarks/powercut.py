@@ -8,25 +8,27 @@ from pathlib import Path
 from crashinit.adapters import load
 from crashinit.machine.provider import QemuProvider
 from crashinit.plan import spread
-from crashinit.powercut.explore import plan, setups
+from crashinit.powercut.plan import setup_of, trials
 from crashinit.powercut.record import RECORDINGS
 from crashinit.powercut.runner import PowerCutRunner, recording_name
+from crashinit.scenario import Scenario
 
 STATES, BOOTS = 6, 3
+EVERY = Scenario(title="the power goes at any moment", name="bench", fault="power-cut", step="all")
 
 
 def main() -> None:
     """Measure and print states a minute on one worker, with clones and as if each machine were booted."""
     provider = QemuProvider(note=print)
-    [setup] = setups(["ext4"])
+    setup = setup_of(EVERY)
     with (
         tempfile.TemporaryDirectory() as directory,
         PowerCutRunner(provider, load("reference"), Path(directory)) as runner,
     ):
         recorded, _ = runner.record(setup)
         recorded.store(runner.out / RECORDINGS / recording_name(setup))
-        trials, _ = plan(recorded, setup, "reference")
-        parts = [runner.run(trial)[1] for trial in spread(trials, STATES)]
+        planned, _ = trials(EVERY, recorded, "reference")
+        parts = [runner.run(trial)[1] for trial in spread(planned, STATES)]
         boots = []
         for _ in range(BOOTS):
             begin = time.monotonic()
@@ -36,7 +38,3 @@ def main() -> None:
     cold = state - statistics.median(part["clone"] for part in parts) + statistics.median(boots)
     print(f"power cuts                 {60 / state:6.1f} states a minute")
     print(f"the same, booted cold      {60 / cold:6.1f} states a minute   {cold / state:5.1f} times as long a state")
-
-
-if __name__ == "__main__":
-    main()

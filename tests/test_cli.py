@@ -239,6 +239,20 @@ def test_replay_finds_the_newest_plan_that_holds_the_trial(tmp_path: Path) -> No
         trials._planned("new", old.parent)
 
 
+def test_replay_of_what_failed() -> None:
+    """Of a plan only what did not converge, by one clause if one is named, and of one fault one trial."""
+    done = mixed()
+    done.append(replace(done[0], id="twin", same_as=done[0].id))
+    report(Path("run"), done)
+    plan = [planned(result.id) for result in done]
+    found = trials._failed(plan, Path("run"), None)
+
+    assert [trial.id for trial in found] == [done[index].id for index in (0, 7, 9)]
+    assert [trial.id for trial in trials._failed(plan, Path("run"), "C03")] == [done[0].id]
+    with pytest.raises(UsageError, match="no trial of 'run' fails C09"):
+        trials._failed(plan, Path("run"), "C09")
+
+
 @pytest.mark.parametrize("as_json", [False, True])
 def test_trace_prints_each_operation_with_its_step(
     as_json: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

@@ -77,6 +77,13 @@ def test_an_orphaned_mkfs_stays_in_its_step() -> None:
     assert steps[-3:] == ["metadata-save", "mkfs", "metadata-save"]
 
 
+def test_a_driver_that_flushes_what_mkfs_wrote_is_still_at_mkfs() -> None:
+    """Until the result of mkfs is on the disk, its step is not over."""
+    steps = steps_of(trace(*INIT[:16], "dev.fsync base", "file.rename metadata/base"))
+
+    assert steps[-2:] == ["mkfs", "metadata-save"]
+
+
 def test_reading_the_uuid_later_is_not_mkfs() -> None:
     """blkid after the first save does not lead back."""
     assert steps_of(trace(*INIT[:18], "exec blkid", "dm.remove base"))[-2:] == ["metadata-save", "metadata-save"]

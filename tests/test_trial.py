@@ -123,3 +123,13 @@ def test_a_trial_from_a_cold_boot_comes_to_the_same_end(reference: Evidence) -> 
 
     assert evidence.fired is not None and evidence.fired.key == MKFS.operation
     assert end(evidence, reference) == ("converged", "")
+
+
+def test_beyond_the_last_boundary_nothing_fires(runner: TrialRunner, reference: Evidence) -> None:
+    """A fault one boundary further than the init has does not strike, and one nearer does: the plan is complete."""
+    count = len(reference.fault_run.operations)
+    last = runner.beyond(SETUP, count - 1)
+
+    assert runner.beyond(SETUP, count) is None
+    assert last is not None
+    assert last.kind == "exit"

@@ -41,13 +41,13 @@ def workers() -> list[int]:
     return [pid for pid in children(os.getpid()) if machines(pid)]
 
 
-def test_machine_that_dies_costs_its_trial_alone(provider: Provider) -> None:
+def test_machine_that_dies_costs_its_trial_alone(provider: Provider, tmp_path: Path) -> None:
     """QEMU killed in the middle of a trial: that trial is lost with a sentence, and the next one is done."""
     provider.template().close()
     first, second = trial("dm.create pool#1"), trial("dm.table-load pool#1")
     struck = False
     ended = []
-    for message in run_groups([[first], [second]], functools.partial(make_runner, "reference", "qemu"), 1):
+    for message in run_groups([[first], [second]], functools.partial(make_runner, "reference", "qemu", tmp_path), 1):
         if isinstance(message, Begun) and message.trial == first:
             while not struck:
                 for worker in workers():
@@ -62,13 +62,13 @@ def test_machine_that_dies_costs_its_trial_alone(provider: Provider) -> None:
     assert "QEMU was ended by signal 9" in ended[0].reason
 
 
-def test_worker_that_dies_costs_its_trial_alone(provider: Provider) -> None:
+def test_worker_that_dies_costs_its_trial_alone(provider: Provider, tmp_path: Path) -> None:
     """A worker killed in the middle of a trial leaves no machine; another one goes on with the next trial."""
     provider.template().close()
     first, second = trial("dm.create pool#1"), trial("dm.table-load pool#1")
     orphans: list[int] = []
     ended = []
-    for message in run_groups([[first], [second]], functools.partial(make_runner, "reference", "qemu"), 1):
+    for message in run_groups([[first], [second]], functools.partial(make_runner, "reference", "qemu", tmp_path), 1):
         if isinstance(message, Begun) and message.trial == first:
             while not orphans:
                 for worker in workers():

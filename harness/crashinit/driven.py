@@ -47,7 +47,7 @@ class Driven:
         self.seconds = seconds or Seconds()
         self._daemon: str | None = None  # the gate of the daemon that runs
 
-    def begin_init(self, stop: str) -> dict[str, Any]:
+    def begin_init(self, stop: str | int) -> dict[str, Any]:
         """Start the init under the gate; the gate's state when it is held, has ended, or is ready.
 
         A daemon that runs is ended first, in the orderly way: its init is its start.
@@ -73,8 +73,10 @@ class Driven:
         if run.exit is None:
             self._daemon = gate
         elif run.exit == 0 and self.adapter.ready:
-            said = f"{run.stderr.rstrip()}\ncrashinit: it ended with exit status 0 before it was ready".lstrip()
-            run = run.model_copy(update={"exit": ENDED_EARLY, "stderr": said})
+            last = (run.stderr.strip().splitlines() or run.stdout.strip().splitlines() or [""])[-1].strip()
+            before = f"; before that: {last}" if last else ""
+            said = f"crashinit: it ended with exit status 0 before it was ready{before}"
+            run = run.model_copy(update={"exit": ENDED_EARLY, "stderr": f"{run.stderr.rstrip()}\n{said}".lstrip()})
         return run
 
     def init(self) -> Run:

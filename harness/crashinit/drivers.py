@@ -3,15 +3,17 @@
 from collections import Counter
 from dataclasses import dataclass
 
-from crashinit import adapters, campaign
+from crashinit import adapters
 from crashinit.adapters.expectation import expectation_of
 from crashinit.contract.judge import judge
 from crashinit.contract.observation import Run
 from crashinit.contract.verdict import Verdict
 from crashinit.driven import trouble
-from crashinit.errors import CrashinitError
+from crashinit.errors import DriverError
+from crashinit.machine.provider import get_provider
 from crashinit.plan import Setup
 from crashinit.trace import STEPS, steps_of
+from crashinit.trial import TrialRunner
 
 DEADLINE = 60.0  # seconds that the init may take
 
@@ -34,17 +36,17 @@ class Check:
 def check(driver: str, provider: str, deadline: float = DEADLINE) -> Check:
     """Run one init without faults, judge what it leads to.
 
-    Raises UsageError for an adapter that is wrong, CrashinitError when the init fails or never gets ready.
+    Raises UsageError for an adapter that is wrong, DriverError when the init fails or never gets ready.
     """
     adapter = adapters.load(driver)
     for file in adapter.install.files:
         file.path(adapter.base)
     setup = Setup("fresh", (), deadline)
-    with campaign.make_runner(driver, provider) as runner:
+    with TrialRunner(get_provider(provider), adapter) as runner:
         evidence, _ = runner.reference(setup)
     run = evidence.fault_run
     if said := trouble(run, adapter, setup):
-        raise CrashinitError(f"without any fault, {said}")
+        raise DriverError(f"without any fault, {said}")
     steps = Counter(steps_of(run.operations))
     return Check(
         run=run,

@@ -1,6 +1,6 @@
 """What can go wrong in the harness itself, as sentences for people.
 
-None of these is ever the driver's fault: a driver's failure is an outcome, not an exception.
+But for DriverError none of these is ever the driver's fault: a driver's failure is an outcome, not an exception.
 Each class bears the exit code that the command line ends with (pytest's codes).
 """
 
@@ -17,6 +17,12 @@ class UsageError(CrashinitError):
     """The user's input is wrong: a scenario, an option, an adapter file."""
 
     exit_code: ClassVar[int] = 4
+
+
+class DriverError(CrashinitError):
+    """The driver does not work without any fault, so that no trial would show anything."""
+
+    exit_code: ClassVar[int] = 1
 
 
 class HostError(CrashinitError):

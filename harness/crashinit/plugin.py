@@ -69,17 +69,17 @@ class Campaign:
         from crashinit.campaign import make_runner
 
         if self._runner is None:
-            self._runner = self._stack.enter_context(make_runner(self.driver, self.provider))
+            self._runner = self._stack.enter_context(make_runner(self.driver, self.provider, self.out))
         return self._runner
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionstart(self, session: pytest.Session) -> None:
-        from crashinit import adapters, campaign, scenario
+        from crashinit import adapters, campaign, kept, scenario
 
         try:
             if self.is_worker:
                 if self.config.workerinput.get(WORKER_PREPARED):  # type: ignore[attr-defined]
-                    self.prepared = campaign.read_prepared(self.out)
+                    self.prepared = kept.read_prepared(self.out)
                 return
             adapters.load(self.driver)
             scenarios = scenario.find(_scenario_paths(self.config)) if _scenario_paths(self.config) else []

@@ -18,8 +18,14 @@ from crashinit.errors import UsageError
 Step = Literal["loopback", "pool-create", "base-create", "mkfs", "metadata-save", "all"]
 Phase = Literal["before", "during", "after"]
 Victim = Literal["process", "tree"]
-Given = Literal["fresh", "populated"]
+Given = Literal[
+    "fresh", "populated", "ext4", "xfs", "block", "ext4-populated", "xfs-populated", "block-populated"
+]  # the first two for faults that strike the driver, the others for power cuts (powercut/layout.py)
 Recovery = Literal["init", "reboot"]
+
+POWER_CUT = "power-cut"
+DISKS = "ext4"  # where a root lies when the power is cut, unless a scenario says otherwise
+ON_THE_MACHINES_DISK = ("fresh", "populated")
 
 
 class Scenario(BaseModel):
@@ -32,10 +38,12 @@ class Scenario(BaseModel):
     given: Given = Field(
         default="fresh",
         description="The root before the faulted init: 'fresh' (empty), or 'populated' "
-        "(initialised earlier, a device with known data in it, then shut down).",
+        "(initialised earlier, a device with known data in it, then shut down). Of a power cut: the disks that it lies "
+        "on, 'ext4' (default), 'xfs' or 'block', with '-populated' for a used root.",
     )
-    fault: Literal["kill", "errno"] = Field(
-        default="kill", description="What is done at the boundary: SIGKILL, or the operation fails with an error."
+    fault: Literal["kill", "errno", "power-cut"] = Field(
+        default="kill",
+        description="What is done at the boundary: SIGKILL, the operation fails with an error, or the power goes.",
     )
     step: Step | None = Field(
         default=None, description="The step to strike, 'all' for every boundary of the init; or give 'at'."
@@ -67,10 +75,24 @@ class Scenario(BaseModel):
     deadline: float = Field(default=60.0, gt=0, le=3600, description="Seconds that one init may take.")
     restarts: int = Field(default=3, ge=1, le=10, description="How many re-inits are tried before giving up.")
 
+    @model_validator(mode="before")
+    @classmethod
+    def _disks_of_a_power_cut(cls, data: Any) -> Any:
+        if isinstance(data, dict) and data.get("fault") == POWER_CUT:
+            return {"given": DISKS, **data}
+        return data
+
     @model_validator(mode="after")
     def _one_place(self) -> Self:
         if bool(self.at) == bool(self.step):
             raise ValueError("give either 'step' or 'at'")
+        if self.fault == POWER_CUT:
+            if self.given in ON_THE_MACHINES_DISK:
+                raise ValueError(f"a power cut needs 'given: {DISKS}', or other disks that the root lies on")
+            if pointless := {"victims", "errnos", "recovery"} & self.model_fields_set:
+                raise ValueError(f"a power cut strikes the whole machine: it has no '{sorted(pointless)[0]}'")
+        elif self.given not in ON_THE_MACHINES_DISK:
+            raise ValueError(f"'given: {self.given}' names disks, which only 'fault: {POWER_CUT}' needs")
         return self
 
 

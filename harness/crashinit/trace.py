@@ -62,8 +62,8 @@ def makes_filesystem(operation: OperationRecord, names: Names) -> bool:
 
 
 def goes_on(operation: OperationRecord, names: Names) -> bool:
-    """The driver itself does something again."""
-    return not by_tool(operation)
+    """The driver itself does something again, beyond flushing what the tools have written to the device."""
+    return not by_tool(operation) and not operation.kind.startswith("dev.")
 
 
 # What moves a trace into a step, and the step that it must have reached for that.

@@ -79,6 +79,17 @@ class TrialRunner:
             evidence = self._examine(driven, "reference", run, None, before, [run], 1)
         return evidence, seconds.parts
 
+    def beyond(self, setup: Setup, count: int) -> OperationRecord | None:
+        """What an init does beyond its first `count` operations; None if it ends there, so that no boundary is left."""
+        template, _ = self.given(setup)
+        with template.clone() as machine:
+            machine.call("mark")
+            driven = Driven(machine, self.adapter, setup)
+            state = driven.begin_init(count + 1)
+            driven.finish(state["gate"])
+        found = state["operation"]
+        return OperationRecord.model_validate(found) if found else None
+
     def run(self, trial: Trial) -> tuple[Evidence, dict[str, float]]:
         """One trial, and how long its parts took."""
         seconds = Seconds()
@@ -89,7 +100,7 @@ class TrialRunner:
             if recording.operation is None:
                 run = Driven(recording.machine, self.adapter, trial.setup).finish(recording.state["gate"])
                 self.forget()
-                return _nothing_fired(trial, run, before), seconds.parts
+                return nothing_fired(trial, run, before), seconds.parts
             evidence = self._stands_for(trial, recording) or self._carry_out(trial, recording, before, seconds)
         self._remember(trial, evidence)
         seconds.parts["guest"] = seconds.guest
@@ -270,7 +281,8 @@ def _same_but_fault(one: Trial, other: Trial) -> bool:
     return place(one) == place(other)
 
 
-def _nothing_fired(trial: Trial, run: Run, before: Observation | None) -> Evidence:
+def nothing_fired(trial: Trial, run: Run, before: Observation | None) -> Evidence:
+    """The evidence of a trial whose fault never struck."""
     return Evidence(
         trial=trial.id,
         fault=trial.fault,

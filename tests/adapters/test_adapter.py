@@ -33,7 +33,7 @@ def test_every_adapter_that_comes_along_is_whole(name: str) -> None:
     assert all(file.path(adapter.base).exists() for file in adapter.install.files)
     assert set(adapter.not_applicable) <= set(CLAUSES)
     assert set(adapter.absent) <= set(STEPS)
-    assert expectation_of(adapter, (), 60.0).base_size == 16 << 20
+    assert expectation_of(adapter, (), 60.0).base_size >= 16 << 20
 
 
 @pytest.mark.parametrize("name", ["dockerd", "containers-storage", "containerd"])

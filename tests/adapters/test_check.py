@@ -1,6 +1,8 @@
 """`crashinit drivers check`: one init without faults, for drivers that work and for drivers that do not."""
 
 import os
+import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -8,11 +10,12 @@ from pathlib import Path
 
 import pytest
 from crashinit import cli
-from crashinit.adapters import load
+from crashinit.adapters import load, names
 from crashinit.adapters.expectation import expectation_of
 from crashinit.contract.judge import judge, outcome
 from crashinit.drivers import check
-from crashinit.errors import CrashinitError
+from crashinit.errors import CrashinitError, DriverError
+from crashinit.guest.names import read_text
 from crashinit.machine.protocol import Provider
 from crashinit.plan import Point, Setup, Trial
 from crashinit.trial import TrialRunner
@@ -51,6 +54,32 @@ def test_the_shell_driver_works_without_a_fault() -> None:
     assert found.verdicts["C08"].status == "pass"
 
 
+@pytest.mark.parametrize(
+    ("number", "code", "said"),
+    [
+        (1, 0, "C07 n/a"),
+        (2, 0, "exec mkfs.ext4#1"),
+        (3, 1, "C07 base-clean: the base holds no file system"),
+    ],
+)
+def test_the_docs_commands_do_what_the_docs_say(tmp_path: Path, number: int, code: int, said: str) -> None:
+    """Each numbered command of docs/adapters.md, as it is typed there."""
+    text = (ROOT / "docs" / "adapters.md").read_text()
+    (command,) = re.findall(rf"^{number}\. `crashinit ([^`]+)`", text, re.MULTILINE)
+    out = ["--out", str(tmp_path / "run")] if command.startswith("run") else []
+    ended = crashinit(*shlex.split(command), *out)
+
+    assert ended.returncode == code, ended.stderr
+    assert said in ended.stdout
+
+
+def crashinit(*arguments: str) -> "subprocess.CompletedProcess[str]":
+    """The command, in the checkout."""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    argv = [sys.executable, "-m", "crashinit.cli", *arguments]
+    return subprocess.run(argv, capture_output=True, text=True, env=environment, cwd=ROOT)
+
+
 def test_the_shell_drivers_bug_is_found(runner: TrialRunner) -> None:
     """Killed before mkfs, it takes the thin device that is there for a finished base."""
     setup = Setup("fresh", (), 60.0)
@@ -70,12 +99,13 @@ def test_the_shell_drivers_bug_is_found(runner: TrialRunner) -> None:
     [
         ("echo nearly; exec sleep 1000", "was not ready within 2 s: no line of its output matches 'up'; .*: nearly"),
         ("echo no root >&2; exit 7", "ended with 7; the last that it wrote: no root"),
-        ("exit 0", "ended with 1; the last that it wrote: crashinit: it ended with exit status 0 before it was ready"),
+        ("exit 0", "ended with 1; the last that it wrote: crashinit: it ended with exit status 0 before it was ready$"),
+        ("echo why; exit 0", "it ended with exit status 0 before it was ready; before that: why$"),
     ],
 )
 def test_a_daemon_that_never_gets_ready_is_one_sentence(tmp_path: Path, script: str, said: str) -> None:
     """It names the command, what was waited for, and the last that the daemon said."""
-    with pytest.raises(CrashinitError, match=said):
+    with pytest.raises(DriverError, match=said):
         check(daemon(tmp_path, script), "qemu", deadline=2.0)
 
 
@@ -95,6 +125,49 @@ def test_what_cannot_be_started_is_one_sentence(tmp_path: Path, line: str, said:
         check(str(path), "qemu")
 
 
+BROKEN = DAEMON.replace('"up"', '"("')
+UNKNOWN_PACKAGE = DAEMON + '[install]\npackages = ["no-such-package-at-all"]\n'
+
+
+@pytest.mark.parametrize(
+    ("command", "text", "code", "said"),
+    [
+        ("drivers check", BROKEN, 4, "'ready': '(' is no regular expression"),
+        ("run scenarios/steps --driver", UNKNOWN_PACKAGE, 4, "there is no package 'no-such-package-at-all' in Debian"),
+        ("drivers check", DAEMON.replace("SCRIPT", "exit 7"), 1, "without any fault, 'sh -c"),
+        ("explore --fault kill --driver", DAEMON.replace("SCRIPT", "exit 7"), 1, "without any fault, 'sh -c"),
+    ],
+)
+def test_a_driver_that_cannot_be_tested_ends_the_command(
+    tmp_path: Path, command: str, text: str, code: int, said: str
+) -> None:
+    """One sentence on standard error, the exit code of whose mistake it is, and no process or result is left."""
+    path = tmp_path / "d.toml"
+    path.write_text(text)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "crashinit.cli", *command.split(), str(path)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        cwd=ROOT,
+        start_new_session=True,
+    )
+    _, stderr = process.communicate(timeout=300)
+
+    assert process.returncode == code
+    assert stderr.startswith("crashinit: error: ")
+    assert said in stderr
+    assert stderr.count("\n") == 1
+    assert alive(process.pid) == []
+
+
+def alive(session: int) -> list[str]:
+    """The processes of a session, by proc(5), stat: the sixth field."""
+    lines = [read_text(path) for path in Path("/proc").glob("[0-9]*/stat")]
+    return [line for line in lines if line and line.rpartition(")")[2].split()[3] == str(session)]
+
+
 def test_a_driver_without_steps_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A step that does not occur asks for its reason, and exit 1 says that something is left to do."""
     path = daemon(tmp_path, "echo up; exec sleep 1000")
@@ -105,18 +178,10 @@ def test_a_driver_without_steps_says_so(tmp_path: Path, capsys: pytest.CaptureFi
 
 def test_the_drivers_are_listed() -> None:
     """One line a driver, with its title."""
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    ended = subprocess.run(
-        [sys.executable, "-m", "crashinit.cli", "drivers"], capture_output=True, text=True, env=environment
-    )
+    ended = crashinit("drivers")
 
     assert ended.returncode == 0
-    assert [line.split()[0] for line in ended.stdout.splitlines()] == [
-        "containerd",
-        "containers-storage",
-        "dockerd",
-        "reference",
-    ]
+    assert [line.split()[0] for line in ended.stdout.splitlines()] == names()
 
 
 @pytest.mark.parametrize("example", ["shelldriver", "shelldriver.toml"])

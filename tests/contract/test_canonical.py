@@ -2,7 +2,7 @@
 
 from crashinit.contract.canonical import canonical, differences, mask, masked
 from crashinit.contract.clauses import CLAUSES
-from crashinit.contract.observation import DmDevice, Mount
+from crashinit.contract.observation import DmDevice, FileEntry, Mount, Observation
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -77,6 +77,21 @@ def test_metadata_of_unknown_format_is_not_compared() -> None:
     state = canonical(observe(), EXPECTATION.model_copy(update={"metadata_format": "none"}))
 
     assert not [path for path in state if path.startswith("metadata/")]
+
+
+def test_what_containerd_merely_counts_does_not_show() -> None:
+    """A database's size, and the running number in a snapshot's key, tell how often something was tried."""
+
+    def seen(number: int, size: int) -> Observation:
+        entry = FileEntry(path="metadata.db", kind="file", mode=0o600, size=size)
+        records = {f"metadata.db/v1/snapshots/default/{number}/base/id": "01"}
+        return observe().model_copy(update={"files": [entry], "metadata": records})
+
+    containerd = EXPECTATION.model_copy(update={"metadata_format": "containerd"})
+    state = canonical(seen(1, 16384), containerd)
+
+    assert state["metadata/metadata.db/v1/snapshots/default/*/base/id"] == "01"
+    assert state == canonical(seen(2, 65536), containerd)
 
 
 def test_each_allowance_names_its_clauses_and_reason_and_can_apply() -> None:

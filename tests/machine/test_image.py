@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from crashinit.errors import HostError
+from crashinit.errors import HostError, UsageError
 from crashinit.machine import image as image_module
 from crashinit.machine.cache import Shelf
 from crashinit.machine.image import Recipe, explain, image
@@ -60,7 +60,7 @@ def test_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_unknown_package(tmp_path: Path) -> None:
     """A package that does not exist is named in the sentence."""
-    with pytest.raises(HostError, match="there is no package 'no-such-package-at-all' in Debian 'bookworm'"):
+    with pytest.raises(UsageError, match="there is no package 'no-such-package-at-all' in Debian 'bookworm'"):
         Recipe(tmp_path, ("no-such-package-at-all",)).build()
 
 

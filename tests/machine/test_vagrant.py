@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from crashinit import campaign, plan
+from crashinit import plan
 from crashinit.adapters import load
 from crashinit.errors import GuestError, HostError, MachineError
 from crashinit.events import TrialResult
@@ -15,6 +15,7 @@ from crashinit.machine import vagrant
 from crashinit.machine.protocol import Machine, Provider, Template
 from crashinit.machine.provider import get_provider
 from crashinit.plan import setup_of
+from crashinit.result import result_of
 from crashinit.scenario import Scenario
 from crashinit.trial import TrialRunner
 
@@ -86,7 +87,7 @@ def judged(provider: Provider) -> dict[str, TrialResult]:
     with TrialRunner(provider, adapter) as runner:
         reference, _ = runner.reference(setup)
         trials = plan.trials(scenario, reference.fault_run.operations, "reference")
-        return {trial.id: campaign.result_of(trial, *runner.run(trial), reference, adapter) for trial in trials}
+        return {trial.id: result_of(trial, *runner.run(trial), reference, adapter) for trial in trials}
 
 
 class TestVm:

@@ -9,13 +9,14 @@ from pathlib import Path
 import pytest
 from crashinit.adapters import load
 from crashinit.adapters.expectation import expectation_of
+from crashinit.contract.clauses import CLAUSES
 from crashinit.contract.judge import judge
 from crashinit.contract.observation import Evidence
 from crashinit.machine.protocol import Provider
 from crashinit.plan import Setup
 from crashinit.trial import TrialRunner
 
-from .mutants import REPRESENTATIVE, Mutant, mutants
+from .mutants import HERE, REPRESENTATIVE, Mutant, mutants
 
 STRUCK = [mutant for mutant in mutants() if not mutant.condition]
 CONDITIONED = [mutant for mutant in mutants() if mutant.condition]
@@ -85,6 +86,13 @@ def test_mutants_are_well_described() -> None:
     assert [mutant.name for mutant in every if not (mutant.at and mutant.victim) and not mutant.condition] == []
     assert [mutant.name for mutant in CONDITIONED if not (CONDITIONS / mutant.condition.split("::")[0]).exists()] == []
     assert set(REPRESENTATIVE) <= {mutant.name for mutant in every}
+
+
+def test_each_clause_has_a_mutant() -> None:
+    """No clause is there that nothing was ever seen to break."""
+    heads = [Mutant.read(patch) for patch in HERE.glob("*.patch")]
+
+    assert set(CLAUSES) - {clause for mutant in heads for clause in mutant.clauses} == set()
 
 
 @pytest.mark.parametrize("mutant", mutants(), ids=lambda mutant: mutant.name)

@@ -9,8 +9,9 @@ from crashinit.contract.judge import judge
 from crashinit.driven import Seconds
 from crashinit.machine.protocol import Provider
 from crashinit.plan import Point, Trial
-from crashinit.powercut.explore import setups
+from crashinit.powercut.plan import setup_of
 from crashinit.powercut.runner import PowerCutRunner
+from crashinit.scenario import Scenario
 
 from tests.mutants.mutants import BY_POWER_CUT, HERE, Mutant
 
@@ -24,7 +25,8 @@ def test_mutant_is_caught(mutant: Mutant, provider: Provider, tmp_path: Path) ->
     The head of its patch names the layout as Given and the crash state as Victim.
     """
     adapter = load(str(mutant.adapter(tmp_path)))
-    [setup] = setups([mutant.given])
+    about = {"title": mutant.bug, "fault": "power-cut", "given": mutant.given, "at": [mutant.at]}
+    setup = setup_of(Scenario.model_validate(about))
     with PowerCutRunner(provider, adapter, tmp_path) as runner:
         recorded, reference = runner.record(setup)
         state = recorded.states[mutant.at, mutant.victim]

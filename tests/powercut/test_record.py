@@ -11,9 +11,9 @@ from crashinit.errors import MachineError, UsageError
 from crashinit.machine.protocol import Machine, Template
 from crashinit.plan import Setup
 from crashinit.powercut import disk
-from crashinit.powercut.explore import distinct
 from crashinit.powercut.layout import MIB, layout_of, plug
 from crashinit.powercut.log import Entry
+from crashinit.powercut.plan import distinct
 from crashinit.powercut.record import Recorded, Recorder, detach
 from crashinit.powercut.states import CrashState
 
@@ -58,7 +58,7 @@ def record(template: Template, setup: Setup) -> Record:
             recorded = recorder.init()
             detach(machine, ROOT)
             recorder.check()
-        states = distinct(recorded).states
+        states = distinct(recorded, recorded.states.values()).states
         return recorded, list(zip(states, look(template, recorded, states), strict=True))
 
     return run

@@ -1,11 +1,13 @@
 """Two drivers side by side."""
 
 from dataclasses import replace
+from io import StringIO
 from pathlib import Path
 
 from crashinit.events import TrialResult
 from crashinit.report import RunRecord, read
-from crashinit.report.differential import Side, rows
+from crashinit.report.differential import Side, drawn, rows
+from rich.console import Console
 
 from .events import failing, report, results
 
@@ -30,10 +32,12 @@ def test_a_kind_of_crash_that_one_run_lacks_is_not_compared(tmp_path: Path) -> N
 
 
 def test_a_side_tells_outcome_restarts_and_leftovers() -> None:
-    """The most restarts, how many trials left something behind, which clauses failed."""
-    wedged = replace(failing(results()[0], "diverged", "a loop", {"C01": "fail", "C04": "fail"}), restarts=3)
+    """The most restarts, how many trials left something behind or never came up, which clauses failed."""
+    late = replace(failing(results()[0], "diverged", "a loop", {"C01": "fail", "C04": "fail"}), restarts=3)
+    never = replace(late, clauses={"C01": "fail", "C08": "n/a"})
 
-    assert str(Side.of([wedged, results()[1]])) == "1/2, 3 restarts, 1 with leftovers, C01 C04"
+    assert str(Side.of([late, results()[1]])) == "1/2, up to 3 restarts, leftovers in 1: C01 C04"
+    assert str(Side.of([never])) == "0/1, never up in 1: C01"
     assert str(Side.of([])) == "-"
 
 
@@ -43,3 +47,18 @@ def test_drivers_that_fail_differently_are_not_equal(tmp_path: Path) -> None:
     found = rows(run(tmp_path / "a", results()), run(tmp_path / "b", wedged))
 
     assert [row.equal for row in found].count(False) == 1
+
+
+def test_the_table_names_each_step_once_and_marks_what_differs(tmp_path: Path) -> None:
+    """A reader finds the rows that matter by a mark, which needs no colour."""
+    wedged = [failing(results()[0], "diverged", "a loop", {"C04": "fail"}), *results()[1:]]
+    left, right = run(tmp_path / "a", results()), run(tmp_path / "b", wedged)
+    console = Console(width=100, record=True, file=StringIO())
+    console.print(drawn(rows(left, right), left, right))
+    text = console.export_text()
+
+    assert text.count("loopback") == 1
+    assert [line for line in text.splitlines() if line.lstrip().startswith("≠")] == [
+        line for line in text.splitlines() if "leftovers in 1: C04" in line
+    ]
+    assert "≠ where they" in text

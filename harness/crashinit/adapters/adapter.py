@@ -101,6 +101,7 @@ class Adapter(Part):
     name: str
     title: str
     root: str
+    data_root: str = ""  # the directory above the root that holds all that belongs to the driver; "": the root
     init: tuple[str, ...] = Field(min_length=1)
     ready: Ready | None = None  # of a daemon, whose init does not end its process
     before: tuple[tuple[str, ...], ...] = ()  # run ahead of each init, outside the gate: what a driver finds there
@@ -121,6 +122,11 @@ class Adapter(Part):
         if self.ready is None and not self.shutdown:
             raise ValueError("a driver needs a 'shutdown' command, unless it is a daemon with a 'ready' condition")
         return self
+
+    @property
+    def volume(self) -> str:
+        """The directory that lies on a disk of its own when the power is cut."""
+        return self.data_root or self.root
 
     def command(self, words: Sequence[str], options: Sequence[str] = (), **names: str) -> list[str]:
         """The argument vector of one of the driver's commands, with further storage options."""

@@ -46,7 +46,7 @@ def expectation_of(adapter: Adapter, options: tuple[str, ...], deadline: float) 
         elif key == "dm.fs":
             known["fstype"] = value
     return Expectation(
-        metadata_format="none" if adapter.metadata == "containerd" else adapter.metadata,
+        metadata_format=adapter.metadata,
         deadline=deadline,
         not_applicable=adapter.not_applicable,
         **known,

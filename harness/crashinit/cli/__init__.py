@@ -1,7 +1,8 @@
 """The `crashinit` command: parses, calls, prints.
 
-Exit codes are pytest's: 0 all converged, 1 some trial diverged or did not fire (or two runs differ), 2 interrupted,
-3 harness error, 4 usage error, 5 nothing ran. What the commands need is imported when they run, so that --help is fast.
+Exit codes are pytest's: 0 all converged, 1 some trial diverged or did not fire (or two runs differ, or the driver
+fails without a fault), 2 interrupted, 3 harness error, 4 usage error, 5 nothing ran. What the commands need is imported
+when they run, so that --help is fast.
 """
 
 import os

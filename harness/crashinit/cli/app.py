@@ -22,8 +22,8 @@ REPORTS = Path("reports")
 app = typer.Typer(
     help="Crash-tests the initialisation of storage drivers: kill it at every step, run it again, "
     "check that it converged.",
-    epilog="Exit codes: 0 all converged, 1 some trial diverged or did not fire, 2 interrupted, 3 harness error, "
-    "4 usage error, 5 nothing ran. CRASHINIT_DEBUG=1 shows the traceback of an error.",
+    epilog="Exit codes: 0 all converged, 1 some trial diverged or did not fire, or the driver fails without a fault, "
+    "2 interrupted, 3 harness error, 4 usage error, 5 nothing ran. CRASHINIT_DEBUG=1 shows the traceback of an error.",
     add_completion=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},

@@ -1,11 +1,11 @@
-"""Commands on runs that are over: report, baseline, compare."""
+"""Commands on runs that are over: report, judge, baseline, compare."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from crashinit.cli.app import FAILED, NOTHING_RAN, OK, app, fail
+from crashinit.cli.app import FAILED, NOTHING_RAN, OK, app, exit_code, fail
 
 if TYPE_CHECKING:
     from crashinit.report import RunRecord
@@ -24,6 +24,22 @@ def report(
     if readme:
         print(plain.write(directory))
     return OK
+
+
+@app.command()
+def judge(directory: Annotated[Path, typer.Argument(metavar="DIR", help="The directory of a run.")]) -> int:
+    """Judge a run's stored evidence again, by the contract as it is now; no machine is needed."""
+    from crashinit import campaign
+    from crashinit.report import read, replace_results
+
+    results = read(directory).results
+    again = campaign.judge_again(results, directory)
+    replace_results(directory, again)
+    changed = [new.id for old, new in zip(results, again, strict=True) if old.as_json() != new.as_json()]
+    for trial in changed:
+        print(trial)
+    print(f"{len(again)} trials were judged again; {len(changed)} of them came out differently.")
+    return exit_code(directory)
 
 
 @app.command()

@@ -3,7 +3,7 @@
 import functools
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -28,12 +28,11 @@ from crashinit.cli.app import (
 from crashinit.errors import UsageError
 
 if TYPE_CHECKING:
-    from crashinit.events import Listener
     from crashinit.plan import Trial
-    from crashinit.trial import TrialRunner
+    from crashinit.scenario import Scenario
 
 SCENARIOS = Path("scenarios/steps")
-NAMED = ("populated", "reboot")  # what an exploration bears in its name, because it is not the default
+DEFAULTS = ("fresh", "init")  # what an exploration does not bear in its name
 
 
 @app.command()
@@ -52,27 +51,27 @@ def run(
     baseline: Baseline = None,
 ) -> int:
     """Run the trials of scenario files against a driver."""
-    from crashinit import campaign, scenario
+    from crashinit import scenario
 
-    def carry_out(directory: Path, select: Callable[[str], bool], emit: "Listener") -> object:
-        scenarios = scenario.find(paths or [SCENARIOS])
-        return campaign.run(scenarios, driver, provider.value, directory, workers, select, emit)
-
-    return _campaign(carry_out, driver, out, select, baseline, resume=resume, force=force)
+    find = functools.partial(scenario.find, paths or [SCENARIOS])
+    return _campaign(find, driver, provider, out, workers, select, baseline, resume=resume, force=force)
 
 
 def _campaign(
-    carry_out: "Callable[[Path, Callable[[str], bool], Listener], object]",
+    find: "Callable[[], Sequence[Scenario]]",
     driver: str,
+    provider: ProviderName,
     out: Path | None,
+    workers: int,
     select: str,
     baseline: Path | None,
     *,
     resume: bool,
     force: bool,
+    second: int = 0,
 ) -> int:
     """A campaign with all its reports; the exit code that the results deserve."""
-    from crashinit import adapters
+    from crashinit import adapters, campaign
     from crashinit.report import baseline as known_failures
     from crashinit.report.results import finished_ids
     from crashinit.selection import matcher
@@ -80,9 +79,9 @@ def _campaign(
     selected = matcher(select) if select else lambda _: True
     known = known_failures.load(baseline) if baseline else None
     directory = run_directory(out, adapters.load(driver).name, resume=resume, force=force)
-    done = finished_ids(directory) if resume else frozenset()
+    done = finished_ids(directory) if resume else None
     with run_reports(directory, resume=resume) as emit:
-        carry_out(directory, lambda trial: trial not in done and selected(trial), emit)
+        campaign.run(find(), driver, provider.value, directory, workers, selected, emit, second=second, done=done)
     return exit_code(directory, known)
 
 
@@ -115,7 +114,9 @@ def explore(
             "ext4-populated, ...",
         ),
     ] = None,
-    recovery: Annotated[str, typer.Option("--recovery", metavar="R", help="init, or reboot and then init.")] = "init",
+    recovery: Annotated[
+        str | None, typer.Option("--recovery", metavar="R", help="init (default), or reboot and then init.")
+    ] = None,
     representative: Annotated[
         bool, typer.Option("--representative", help="Of the same operations in a row: first, middle and last.")
     ] = False,
@@ -132,51 +133,44 @@ def explore(
     baseline: Baseline = None,
 ) -> int:
     """Strike every boundary of a driver's init."""
-    from crashinit import campaign, scenario
+    from crashinit import adapters, scenario
 
     if depth == 2 and fault is FaultName.ERRNO:
         raise UsageError("'--depth 2' strikes the init after a crash: it goes with '--fault kill' or 'power-cut'.")
-    second = 0 if depth == 1 else sys.maxsize if everything else budget
-
     if fault is FaultName.POWER_CUT:
-        if victim or error or recovery != "init" or storage_opt or representative:
-            raise UsageError("a power cut has no victim, error, recovery, representative or storage option to choose.")
+        from crashinit.powercut.layout import layouts_of
 
-        def carry_out(directory: Path, select: Callable[[str], bool], emit: "Listener") -> object:
-            from crashinit.powercut import explore as power_cuts
-
-            return power_cuts.run(
-                driver, provider.value, directory, workers, select, emit, given=given or (), steps=step or (),
-                deadline=deadline, second=second, resume=resume,
-            )  # fmt: skip
-
+        roots = given or layouts_of(adapters.load(driver))
     else:
-        scenarios = [
-            scenario.from_options(
-                {
-                    "title": f"Every boundary of the init is struck: {fault.value}.",
-                    "name": "/".join(["explore", fault.value, *(word for word in (root, recovery) if word in NAMED)]),
-                    "fault": fault.value,
-                    "step": "all",
-                    "steps": step or (),
-                    "victims": victim or ("process", "tree"),
-                    "given": root,
-                    "recovery": recovery,
-                    "representative": representative,
-                    "options": storage_opt or (),
-                    "deadline": deadline,
-                    **({"errnos": [word.strip().upper() for word in error.split(",")]} if error else {}),
-                }
-            )
-            for root in given or ("fresh",)
-        ]
-
-        def carry_out(directory: Path, select: Callable[[str], bool], emit: "Listener") -> object:
-            return campaign.run(
-                scenarios, driver, provider.value, directory, workers, select, emit, second_crashes=second
-            )
-
-    return _campaign(carry_out, driver, out, select, baseline, resume=resume, force=force)
+        roots = given or ["fresh"]
+    asked: dict[str, object] = {
+        "victims": victim,
+        "recovery": recovery,
+        "errnos": [word.strip().upper() for word in error.split(",")] if error else None,
+    }
+    scenarios = [
+        scenario.from_options(
+            {
+                "title": f"Every boundary of the init is struck: {fault.value}.",
+                "name": "/".join(
+                    ["explore", fault.value, *(word for word in (root, recovery) if word and word not in DEFAULTS)]
+                ),
+                "fault": fault.value,
+                "step": "all",
+                "steps": step or (),
+                "given": root,
+                "representative": representative,
+                "options": storage_opt or (),
+                "deadline": deadline,
+                **{key: value for key, value in asked.items() if value},
+            }
+        )
+        for root in roots
+    ]
+    second = 0 if depth == 1 else sys.maxsize if everything else budget
+    return _campaign(
+        lambda: scenarios, driver, provider, out, workers, select, baseline, resume=resume, force=force, second=second
+    )
 
 
 @app.command()
@@ -211,56 +205,58 @@ def replay(
     out: Out = None,
     workers: Workers = 1,
     failed: Annotated[bool, typer.Option("--failed", help="Of a plan, only what did not converge in its run.")] = False,
+    clause: Annotated[
+        str | None, typer.Option("--clause", metavar="C", help="With '--failed': only where this clause failed.")
+    ] = None,
     shell: Annotated[
         bool, typer.Option("--shell", help="Instead, a shell in the machine, with the init held at that point.")
     ] = False,
 ) -> int:
     """One trial again, or all trials of a plan."""
-    from crashinit import campaign
+    from crashinit import campaign, kept
 
     plan, trials = _planned(target, source)
+    if clause and not failed:
+        raise UsageError("'--clause' chooses among failures: give '--failed' as well.")
     if failed:
-        trials = _failed(trials, plan.parent)
+        trials = _failed(trials, plan.parent, clause)
     if shell:
-        return _shell(trials, provider)
+        return _shell(trials, provider, plan.parent)
     directory = run_directory(out, "replay", resume=False, force=False)
     with run_reports(directory) as emit:
         campaign.run_trials(
-            campaign.read_prepared(plan.parent),
+            kept.read_prepared(plan.parent),
             trials,
             trials[0].driver,
             provider.value,
             directory,
             workers,
             emit,
-            make=_maker(trials[0], provider, plan.parent),
+            recordings=plan.parent,
         )
     return exit_code(directory)
 
 
-def _maker(trial: "Trial", provider: ProviderName, planned: Path) -> "Callable[[], TrialRunner]":
-    """What makes a runner for this kind of fault; power cuts need the recordings of the run that planned them."""
-    if trial.fault == "power-cut":
-        from crashinit.powercut import explore as power_cuts
-
-        return functools.partial(power_cuts.make_runner, trial.driver, provider.value, planned)
-    from crashinit.campaign import make_runner
-
-    return functools.partial(make_runner, trial.driver, provider.value)
-
-
-def _failed(trials: "list[Trial]", directory: Path) -> "list[Trial]":
-    """Those trials that have a result there, but did not converge."""
+def _failed(trials: "list[Trial]", directory: Path, clause: str | None) -> "list[Trial]":
+    """Those trials that ran there and did not converge; of one fault the trial that stands for all."""
     from crashinit.report import read
 
-    outcomes = {result.id: result.outcome for result in read(directory).results}
-    chosen = [trial for trial in trials if outcomes.get(trial.id, "converged") != "converged"]
+    results = {result.id: result for result in read(directory).results}
+    chosen = [
+        trial
+        for trial in trials
+        if (result := results.get(trial.id)) is not None
+        and result.outcome != "converged"
+        and not result.same_as
+        and (clause is None or result.clauses.get(clause) == "fail")
+    ]
     if not chosen:
-        raise UsageError(f"every trial of '{directory}' converged: there is nothing to try again.")
+        what = f"no trial of '{directory}' fails {clause}" if clause else f"every trial of '{directory}' converged"
+        raise UsageError(f"{what}: there is nothing to try again.")
     return chosen
 
 
-def _shell(trials: "list[Trial]", provider: ProviderName) -> int:
+def _shell(trials: "list[Trial]", provider: ProviderName, planned: Path) -> int:
     """A shell at the one trial's point."""
     from crashinit.campaign import make_runner
     from crashinit.shell import Shell
@@ -269,7 +265,10 @@ def _shell(trials: "list[Trial]", provider: ProviderName) -> int:
         raise UsageError(f"'--shell' needs one trial, but this plan holds {len(trials)}: give a trial's id.")
     if trials[0].fault == "power-cut":
         raise UsageError("'--shell' holds an init before its fault, and a power cut's trial begins after it.")
-    with make_runner(trials[0].driver, provider.value) as runner, runner.held(trials[0]) as (recording, driven):
+    with (
+        make_runner(trials[0].driver, provider.value, planned) as runner,
+        runner.held(trials[0]) as (recording, driven),
+    ):
         gate = recording.state["gate"]
         Shell(trials[0], recording, driven, lambda: runner.strike(driven, gate, trials[0])).cmdloop()
     return OK
@@ -277,7 +276,7 @@ def _shell(trials: "list[Trial]", provider: ProviderName) -> int:
 
 def _planned(target: str, source: Path | None) -> "tuple[Path, list[Trial]]":
     """The plan that holds these trials, and the trials."""
-    from crashinit import campaign, plan
+    from crashinit import kept, plan
 
     if Path(target).suffix == ".json":
         path = Path(target)
@@ -286,9 +285,9 @@ def _planned(target: str, source: Path | None) -> "tuple[Path, list[Trial]]":
             raise UsageError(f"the plan '{path}' holds no trial.")
         return path, trials
     if source is not None:
-        candidates = [source / campaign.PLAN]
+        candidates = [source / kept.PLAN]
     else:
-        candidates = sorted(REPORTS.glob(f"*/{campaign.PLAN}"), key=lambda path: path.stat().st_mtime, reverse=True)
+        candidates = sorted(REPORTS.glob(f"*/{kept.PLAN}"), key=lambda path: path.stat().st_mtime, reverse=True)
     for path in candidates:
         trials = [trial for trial in plan.read(path) if trial.id == target]
         if trials:

@@ -86,7 +86,7 @@ def canonical(observation: Observation, expectation: Expectation) -> State:
         state[path] = value if isinstance(value, str) else json.dumps(value)
 
     known = expectation.metadata_format != "none"
-    metadata = formats.read_docker(observation.metadata if known else {}, expectation.metadata_dir)
+    metadata = formats.read(expectation.metadata_format, observation.metadata, expectation.metadata_dir)
     nouns = _Nouns(observation, metadata)
     for device in observation.dm:
         _add_dm(add, nouns, device)
@@ -197,14 +197,20 @@ def _add_files(add: Add, observation: Observation, known: bool) -> None:
         path = f"files/{entry.path}"
         add(f"{path}/kind", entry.kind)
         add(f"{path}/mode", oct(entry.mode))
-        if entry.path not in observation.metadata:  # its contents tell more, and its size varies with their digits
+        if not _is_record(entry.path, observation.metadata):  # its contents tell more, and its size varies with them
             add(f"{path}/size", entry.size)
-    for name, text in observation.metadata.items() if known else ():
+    for path, text in observation.metadata.items() if known else ():
+        name = formats.steady(path)
         try:
             for key, value in formats.read_object(text).items():
                 add(f"metadata/{name}/{key}", value)
         except ValueError:
             add(f"metadata/{name}", text)
+
+
+def _is_record(path: str, metadata: Mapping[str, str]) -> bool:
+    """Whether a file is one of the driver's records, or a database that holds some."""
+    return path in metadata or any(record.startswith(f"{path}/") for record in metadata)
 
 
 def _shown(fact: str | None) -> str:

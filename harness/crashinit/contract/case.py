@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from crashinit.contract.dmtable import PoolTable, UnreadableLineError, read_pool_table
 from crashinit.contract.expectation import Expectation
-from crashinit.contract.formats import DriverMetadata, read_docker
+from crashinit.contract.formats import DriverMetadata, read
 from crashinit.contract.names import device_named
 from crashinit.contract.observation import Evidence, Observation, Run
 from crashinit.contract.verdict import Settled
@@ -82,7 +82,7 @@ class Case:
         """What the driver's metadata says. Settles with n/a if its format is unknown."""
         if self.expectation.metadata_format == "none":
             raise Settled.not_applicable("the format of the driver's metadata is unknown")
-        return read_docker(observation.metadata, self.expectation.metadata_dir)
+        return read(self.expectation.metadata_format, observation.metadata, self.expectation.metadata_dir)
 
     def readable_metadata(self, observation: Observation) -> DriverMetadata:
         """The same, but a file that cannot be read settles with a failure."""

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from crashinit.contract.observation import Record
 
-MetadataFormat = Literal["docker", "containers-storage", "none"]
+MetadataFormat = Literal["docker", "containers-storage", "containerd", "none"]
 
 
 class Expectation(Record):

@@ -9,6 +9,7 @@ object for each thin device, with its state; `metadata.db` holds the snapshots, 
 """
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
@@ -20,6 +21,8 @@ DEVICESET = "deviceset-metadata"
 MIGRATED = ".migrated"
 # containerd, snapshots/devmapper/device_info.go: DeviceState
 ACTIVATED, FAULTY = 4, 13
+# "<database>/v1/snapshots/<namespace>/<running number>/<name>/<field>"
+SNAPSHOT_KEY = re.compile(r"(/v1/snapshots/[^/]+/)\d+/")
 
 
 @dataclass(frozen=True)
@@ -138,6 +141,11 @@ def read_containerd(texts: Mapping[str, str]) -> DriverMetadata:
         base = max(roots, key=lambda device: device.device_id)
         devices[BASE] = replace(devices.pop(base.name), name=BASE)
     return DriverMetadata(devices, None, "", "", unreadable, keeps_uuid=False)
+
+
+def steady(path: str) -> str:
+    """A record's path without what names one init only: containerd counts its snapshots, also those that it gave up."""
+    return SNAPSHOT_KEY.sub(r"\1*/", path)
 
 
 def _uvarint(text: str) -> int:

@@ -13,6 +13,7 @@ Calls (all times in seconds, all binary data in base64):
                                    the output is text, of each stream the last MiB
     put(path, data, mode)          write a file, making its directories, in one step (temporary name, then rename)
     get(path)                      -> {"data"}
+    disk(serial, timeout)          wait until the disk with that serial number has its node; -> {"node": "/dev/vdb"}
     mark()                         remember the kernel log's position: `probe` reports only what came later
     gate_start(argv, env, root, deadline, stop, ready)
                                    run a command under the gate; -> state. `ready` is for daemons, whose init is over
@@ -53,7 +54,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from . import exercise, probe, process
+from . import disks, exercise, probe, process
 from .gate import Gate, GateError
 from .kernel_log import KernelLog
 from .transport import Pipe, Port
@@ -118,6 +119,10 @@ class Agent:
     def get(self, path: str) -> dict[str, str]:
         """Read a file."""
         return {"data": base64.b64encode(Path(path).read_bytes()).decode()}
+
+    def disk(self, serial: str, timeout: float) -> dict[str, str]:
+        """Wait for a disk that was plugged in."""
+        return {"node": disks.node(serial, timeout)}
 
     def mark(self) -> None:
         """Forget the kernel's messages so far."""

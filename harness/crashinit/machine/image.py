@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from crashinit.errors import HostError
+from crashinit.errors import HostError, UsageError
 from crashinit.machine import owned
 from crashinit.machine.cache import MIB, Shelf, cache_dir, digest, require_space
 from crashinit.machine.payload import S_IFDIR, S_IFREG, archive
@@ -71,7 +71,8 @@ class Image:
 def image(packages: tuple[str, ...] = (), *, note: Callable[[str], None] = lambda text: None) -> Image:
     """The image with the standard packages and these, from the cache or built now (about a minute).
 
-    Raises HostError: a tool or root is missing, the disk is full, a package cannot be had.
+    Raises UsageError for a package that does not exist, HostError: a tool or root is missing, the disk is full, a
+    package cannot be had.
     """
     wanted = tuple(sorted({*PACKAGES, *packages}))
     key = digest(SUITE, *wanted, Path(__file__).read_bytes())
@@ -158,7 +159,8 @@ class Recipe:
         finally:
             os.close(said)
         if exit_status != 0:
-            raise HostError(explain(argv, exit_status, text, self.where))
+            sentence = explain(argv, exit_status, text, self.where)
+            raise UsageError(sentence) if sentence.startswith("there is no package") else HostError(sentence)
 
 
 def explain(argv: tuple[str, ...], exit_status: int, text: str, where: Path) -> str:

@@ -23,18 +23,6 @@ BOOT_TIMEOUT = 180.0  # seconds from power-on to the agent's answer; some 6 of t
 PLUG_TIMEOUT = 20.0  # seconds until a disk that was plugged in has its node
 GRACE = 30.0  # seconds beyond a command's own timeout in which the agent must answer
 
-# Wait for the disk with the serial number $0 and its node; print the node. Shell built-ins, but for the pause.
-FIND_DISK = """
-while :; do
-    for file in /sys/block/vd*/serial; do
-        read -r serial < $file
-        name=${file%/serial}; name=/dev/${name##*/}
-        [ "$serial" = "$0" ] && [ -b $name ] && echo $name && exit
-    done
-    sleep 0.01
-done
-"""
-
 
 @dataclass(frozen=True)
 class Disk:
@@ -160,7 +148,8 @@ class QemuMachine:
     def plug(self, disk: File, serial: str, log: File | None = None) -> str:
         self._require_open()
         self._qemu.plug(disk, serial, log)
-        return self.run("sh", "-c", FIND_DISK, serial, timeout=PLUG_TIMEOUT).check().stdout.strip()
+        node: str = self._call("disk", {"serial": serial, "timeout": PLUG_TIMEOUT}, PLUG_TIMEOUT + GRACE)["node"]
+        return node
 
     def close(self) -> None:
         if not self._closed:

@@ -42,7 +42,14 @@ class Layout:
         return (f"dm.datadev={NODES[1]}", f"dm.metadatadev={NODES[2]}") if self.block else ()
 
     def adapted(self, adapter: Adapter) -> Adapter:
-        """The adapter of a driver that has been led there: with the devices that the probe has to look at."""
+        """The adapter of a driver that has been led there: with the devices that the probe has to look at.
+
+        Raises UsageError when the driver cannot be led there.
+        """
+        if self.name not in layouts_of(adapter):
+            raise UsageError(
+                f"the driver '{adapter.name}' takes no storage options that lead it to '{self.name}' disks."
+            )
         if not self.block:
             return adapter
         devices = adapter.devices.model_copy(update={"data": NODES[1], "metadata": NODES[2]})
@@ -52,15 +59,20 @@ class Layout:
         """Make the root's file system on its disk."""
         machine.run(*MAKE[self.filesystem], NODES[0]).check()
 
-    def mount(self, machine: Machine, root: str) -> None:
+    def mount(self, machine: Machine, volume: str) -> None:
         """Mount the root's file system, which replays its journal. GuestError when that fails."""
-        machine.run("sh", "-c", f"mkdir -p $2 && mount -t {self.filesystem} $1 $2", "mount", NODES[0], root).check()
+        machine.run("mount", "--mkdir", "-t", self.filesystem, NODES[0], volume).check()
 
 
 LAYOUTS = {
     layout.name: layout
     for layout in (Layout("ext4", "ext4"), Layout("xfs", "xfs"), Layout("block", "ext4", block=True))
 }
+
+
+def layouts_of(adapter: Adapter) -> list[str]:
+    """The layouts to which a driver can be led: one that takes no storage options finds no disks of the pool's own."""
+    return [layout.name for layout in LAYOUTS.values() if not layout.block or "{options}" in adapter.init]
 
 
 def layout_of(setup: Setup) -> Layout:

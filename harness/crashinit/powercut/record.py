@@ -102,7 +102,7 @@ class Recorder:
         self._logs = [File.on_disk() for _ in bases]
         self._readers = [log.Reader(file.fd) for file in self._logs]
         plug(driven.machine, self.disks, self._logs)
-        layout_of(driven.setup).mount(driven.machine, driven.adapter.root)
+        layout_of(driven.setup).mount(driven.machine, driven.adapter.volume)
 
     def init(self) -> Recorded:
         """One init from start to end, held at each of its operations to look at the logs."""
@@ -145,6 +145,6 @@ def _entries(stored: bytes) -> tuple[Entry, ...]:
     return tuple(reader.entries)
 
 
-def detach(machine: Machine, root: str) -> None:
+def detach(machine: Machine, volume: str) -> None:
     """Unmount the root's file system, so that all of it is on its disk."""
-    machine.run("umount", root).check()
+    machine.run("umount", volume).check()

@@ -6,7 +6,7 @@ from pathlib import Path
 from crashinit.adapters import Adapter
 from crashinit.contract.observation import Evidence, Observation, Run
 from crashinit.driven import Driven, Seconds, succeeded
-from crashinit.errors import CrashinitError, UsageError
+from crashinit.errors import DriverError, UsageError
 from crashinit.machine.files import File
 from crashinit.machine.protocol import Machine, Provider, Template
 from crashinit.plan import Point, Setup, Trial, slug
@@ -14,14 +14,15 @@ from crashinit.powercut import disk
 from crashinit.powercut.layout import layout_of, plug, populated
 from crashinit.powercut.record import RECORDINGS, Recorded, Recorder, detach
 from crashinit.powercut.states import CrashState
-from crashinit.trial import TrialRunner
+from crashinit.scenario import POWER_CUT
+from crashinit.trial import TrialRunner, nothing_fired
 
 THEN = "+"  # between the names of a first and a second crash state
 POWER_GONE = -9  # the exit of a run that the power cut ended: as if by SIGKILL, but with the whole machine
 
 
 class PowerCutRunner(TrialRunner):
-    """Runs trials whose fault is a power cut, over the recordings in a run's directory."""
+    """Runs trials whose fault is a power cut too, over the recordings in a run's directory."""
 
     def __init__(self, provider: Provider, adapter: Adapter, out: Path) -> None:
         super().__init__(provider, adapter)
@@ -41,35 +42,35 @@ class PowerCutRunner(TrialRunner):
                 driven.exercise()
                 driven.shutdown()
                 driven.observe(after_shutdown=True)
-                machine.run("rm", "-rf", self.adapter.root).check()
-                machine.run("mkdir", self.adapter.root).check()
+                machine.run("rm", "-rf", self.adapter.volume).check()
+                machine.run("mkdir", "-p", self.adapter.volume).check()
 
             self._warm = self._stack.enter_context(self.driver_template().derive(warm))
         return self._warm
 
     def blank(self, setup: Setup) -> tuple[list[File], Observation | None]:
         """The disks that a setup's inits begin from, and what a used root looked like before it was shut down."""
-        layout, root = layout_of(setup), self.adapter.root
+        layout, volume = layout_of(setup), self.adapter.volume
         disks = [disk.blank(size) for size in layout.sizes(self.adapter)]
         before = None
         with self.warm_template().clone() as machine:
             plug(machine, disks)
             layout.make_filesystem(machine)
             if populated(setup):
-                layout.mount(machine, root)
+                layout.mount(machine, volume)
                 machine.call("mark")
                 driven = Driven(machine, layout_of(setup).adapted(self.adapter), setup)
                 driven.populate()
                 before = driven.observe(digests=True)
                 driven.shutdown()
-                detach(machine, root)
+                detach(machine, volume)
             machine.run("sync").check()
         return [file.sparsed_to(File.on_disk()) for file in disks], before
 
     def record(self, setup: Setup) -> tuple[Recorded, Evidence]:
         """Record an init without faults; also its evidence, which trials are judged against.
 
-        Raises CrashinitError when the driver does not even start without a fault.
+        Raises DriverError when the driver does not even start without a fault.
         """
         bases, before = self.blank(setup)
         with self.warm_template().clone() as machine:
@@ -79,9 +80,9 @@ class PowerCutRunner(TrialRunner):
             recorded = replace(recorder.init(), before=before)
             if not succeeded(recorded.run):
                 said = (recorded.run.stderr.strip().splitlines() or ["nothing on its standard error"])[-1]
-                raise CrashinitError(f"without any fault, the init on '{setup.given}' failed: {said}")
+                raise DriverError(f"without any fault, the init on '{setup.given}' failed: {said}")
             evidence = self._examine(driven, "reference", recorded.run, None, before, [recorded.run], 1)
-            detach(machine, self.adapter.root)
+            detach(machine, self.adapter.volume)
             recorder.check()
         return recorded, evidence
 
@@ -94,7 +95,12 @@ class PowerCutRunner(TrialRunner):
         return replace(again, before=recorded.before, earlier=(*recorded.earlier, cut_short(recorded.run, state)))
 
     def run(self, trial: Trial) -> tuple[Evidence, dict[str, float]]:
-        """One trial, and how long its parts took."""
+        """One trial, and how long its parts took; of another fault than a power cut as any runner does it."""
+        if trial.fault != POWER_CUT:
+            return super().run(trial)
+        if not trial.state:
+            recorded = self._read(recording_name(trial.setup))
+            return nothing_fired(trial, recorded.run, recorded.before), {}
         recorded, state = self.recorded(trial)
         seconds = Seconds()
         with seconds.part("total"):
@@ -113,23 +119,26 @@ class PowerCutRunner(TrialRunner):
                 machine.call("mark")
                 plug(machine, disks)
             with seconds.part("mount"):
-                layout_of(trial.setup).mount(machine, self.adapter.root)
+                layout_of(trial.setup).mount(machine, self.adapter.volume)
             driven = Driven(machine, layout_of(trial.setup).adapted(self.adapter), trial.setup, seconds)
             run, fired = cut_short(recorded.run, state), recorded.operations[state.operation]
             evidence = self._examine(driven, trial.id, run, fired, recorded.before, [], trial.restarts)
-        return evidence.model_copy(update={"fault": "power-cut", "earlier": list(recorded.earlier)})
+        return evidence.model_copy(update={"fault": POWER_CUT, "earlier": list(recorded.earlier)})
 
     def recorded(self, trial: Trial) -> tuple[Recorded, CrashState]:
         """The recording that a trial's (last) power cut struck, and the crash state that it left. Raises UsageError."""
         first, _, second = trial.state.partition(THEN)
         name = recording_name(trial.setup, trial.earlier, first)
-        if name not in self._recorded:
-            self._recorded[name] = Recorded.read(self.out / RECORDINGS / name)
-        recorded = self._recorded[name]
+        recorded = self._read(name)
         state = recorded.states.get((trial.point.operation, second or first))
         if state is None:
             raise UsageError(f"the recording '{name}' has no crash state '{trial.id}'.")
         return recorded, state
+
+    def _read(self, name: str) -> Recorded:
+        if name not in self._recorded:
+            self._recorded[name] = Recorded.read(self.out / RECORDINGS / name)
+        return self._recorded[name]
 
 
 def recording_name(setup: Setup, earlier: Point | None = None, state: str = "") -> str:

@@ -8,12 +8,12 @@ from typing import Self
 
 from rich.console import Console
 
-from crashinit.events import Event, RunFinished, RunStarted
+from crashinit.events import Event, RunFinished, RunStarted, TrialResult
 from crashinit.report import console as faces
 from crashinit.report import html, junit
-from crashinit.report.results import ResultsLog, RunRecord, read, write_summary
+from crashinit.report.results import ResultsLog, RunRecord, read, rewrite, write_summary
 
-__all__ = ["Reports", "RunRecord", "file_listeners", "listeners", "read", "remake"]
+__all__ = ["Reports", "RunRecord", "file_listeners", "listeners", "read", "remake", "replace_results"]
 
 
 def remake(out: Path) -> RunRecord:
@@ -26,6 +26,13 @@ def remake(out: Path) -> RunRecord:
     junit.write(run, out)
     html.write(run, out)
     return run
+
+
+def replace_results(out: Path, results: Sequence[TrialResult]) -> RunRecord:
+    """Put other results of the same trials into a run's directory, judged by the present contract; all reports anew."""
+    mask, names = contract_facts()
+    rewrite(out, results, mask, names)
+    return remake(out)
 
 
 class Reports:

@@ -21,7 +21,8 @@ class Side:
 
     trials: int
     converged: int
-    restarts: int  # the most inits that a trial needed
+    restarts: int  # the most inits that a trial needed, of those in which one succeeded
+    never: int  # trials in which none did
     leftovers: int  # trials after which something was left behind (clause C04)
     failed: tuple[str, ...]  # clauses that failed in some trial
 
@@ -31,7 +32,8 @@ class Side:
         return cls(
             trials=len(results),
             converged=sum(result.outcome == "converged" for result in results),
-            restarts=max((result.restarts for result in results), default=0),
+            restarts=max((result.restarts for result in results if came_up(result)), default=0),
+            never=sum(not came_up(result) for result in results),
             leftovers=sum(result.clauses.get(LEFTOVERS) == "fail" for result in results),
             failed=tuple(sorted(failed)),
         )
@@ -40,13 +42,13 @@ class Side:
         if not self.trials:
             return "-"
         words = [f"{self.converged}/{self.trials}"]
+        if self.never:
+            words.append(f"never up in {self.never}")
         if self.restarts > 1:
-            words.append(f"{self.restarts} restarts")
+            words.append(f"up to {self.restarts} restarts")
         if self.leftovers:
-            words.append(f"{self.leftovers} with leftovers")
-        if self.failed:
-            words.append(" ".join(self.failed))
-        return ", ".join(words)
+            words.append(f"leftovers in {self.leftovers}")
+        return ", ".join(words) + (f": {' '.join(self.failed)}" if self.failed else "")
 
 
 @dataclass(frozen=True)
@@ -81,12 +83,27 @@ def rows(left: RunRecord, right: RunRecord) -> list[Row]:
 
 def drawn(found: Sequence[Row], left: RunRecord, right: RunRecord) -> Table:
     """The rows as a table for a terminal."""
-    grid = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for title in ("step", "phase", "victim", left.driver, right.driver):
-        grid.add_column(title)
+    grid = Table(
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+        caption="converged of all trials, what went wrong: clauses that failed; ≠ where they differ",
+        caption_justify="left",
+    )
+    for title in ("", "step", "phase", "victim"):
+        grid.add_column(title, no_wrap=True)
+    for title in (left.driver, right.driver):
+        grid.add_column(title, ratio=1)
+    step = ""
     for row in found:
-        grid.add_row(row.step, row.phase, row.victim, str(row.left), str(row.right))
+        mark = "" if row.equal else "≠"
+        grid.add_row(mark, "" if row.step == step else row.step, row.phase, row.victim, str(row.left), str(row.right))
+        step = row.step
     return grid
+
+
+def came_up(result: TrialResult) -> bool:
+    """Whether some init succeeded after the fault: only then is the base tried (clause C08)."""
+    return result.clauses.get("C01") != "fail" or result.clauses.get("C08") != "n/a"
 
 
 def _at(run: RunRecord, step: str, phase: str, victim: str) -> list[TrialResult]:

@@ -110,7 +110,7 @@ class ResultsLog:
             "accel": event.accel,
             "started": earlier.get("started") or datetime.now(UTC).isoformat(timespec="seconds"),
             "planned": list(dict.fromkeys([*earlier.get("planned", []), *event.trials])),
-            "left_out": event.left_out,
+            "left_out": list(dict.fromkeys([*earlier.get("left_out", []), *event.left_out])),
             "mask": self._mask,
             "clause_names": self._clause_names,
             "earlier_seconds": (earlier.get("earlier_seconds") or 0.0) + (earlier.get("seconds") or 0.0),
@@ -163,6 +163,12 @@ def read(out: Path) -> RunRecord:
         interrupted=bool(facts.get("interrupted", False)),
         results=list(results.values()),
     )
+
+
+def rewrite(out: Path, results: Iterable[TrialResult], mask: Sequence[str], clause_names: Mapping[str, str]) -> None:
+    """Replace a run's results, and what its record says of the contract that they were judged by."""
+    write_text(out / RESULTS, "".join(json.dumps(result.as_json()) + "\n" for result in results))
+    write_text(out / RUN, _dump({**_facts(out), "mask": list(mask), "clause_names": dict(clause_names)}))
 
 
 def finished_ids(out: Path) -> frozenset[str]:

@@ -1,5 +1,6 @@
 """The plan of a power-cut campaign, and trials of the reference driver from it."""
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,24 +11,36 @@ from crashinit.contract.judge import judge, outcome
 from crashinit.contract.observation import Evidence
 from crashinit.errors import UsageError
 from crashinit.machine.protocol import Provider
-from crashinit.plan import Setup, Trial
+from crashinit.plan import Trial
 from crashinit.powercut.disk import differ
-from crashinit.powercut.explore import distinct, plan, second_cuts, setups
+from crashinit.powercut.layout import layout_of, layouts_of
+from crashinit.powercut.plan import distinct, second_cuts, setup_of, trials
 from crashinit.powercut.record import RECORDINGS, Recorded
 from crashinit.powercut.runner import POWER_GONE, PowerCutRunner, recording_name
+from crashinit.scenario import Scenario
 
 ADAPTER = load("reference")
 
 
-class Campaign:
-    """A runner with one recorded init, and the plan that follows from it."""
+def scenario(given: str, **keys: object) -> Scenario:
+    about = {"title": "t", "name": f"power/{given}", "fault": "power-cut", "given": given, **keys}
+    return Scenario.model_validate(about)
 
-    def __init__(self, runner: PowerCutRunner, setup: Setup) -> None:
+
+class Campaign:
+    """A runner with one recorded init, and the plan of all its crash states."""
+
+    def __init__(self, runner: PowerCutRunner, given: str) -> None:
         self.runner = runner
-        self.setup = setup
-        self.recorded, self.reference = runner.record(setup)
-        self.recorded.store(runner.out / RECORDINGS / recording_name(setup))
-        self.trials, self.left_out = plan(self.recorded, setup, "reference")
+        self.given = given
+        self.setup = setup_of(scenario(given, step="all"))
+        self.recorded, self.reference = runner.record(self.setup)
+        self.recorded.store(runner.out / RECORDINGS / recording_name(self.setup))
+        self.trials, self.left_out = self.plan(step="all")
+
+    def plan(self, **keys: object) -> tuple[list[Trial], list[str]]:
+        """The trials of another scenario over the same recording."""
+        return trials(scenario(self.given, **keys), self.recorded, "reference")
 
     def trial(self, end: str) -> Trial:
         """The trial whose id ends so."""
@@ -43,14 +56,13 @@ class Campaign:
 def explored(
     request: pytest.FixtureRequest, provider: Provider, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Campaign]:
-    [setup] = setups([request.param])
     with PowerCutRunner(provider, ADAPTER, tmp_path_factory.mktemp("out")) as runner:
-        yield Campaign(runner, setup)
+        yield Campaign(runner, request.param)
 
 
 def test_each_image_is_tried_once(explored: Campaign) -> None:
     """No two states of the plan have the same disks, and it says how many were merged."""
-    found = distinct(explored.recorded)
+    found = distinct(explored.recorded, explored.recorded.states.values())
     images = [explored.recorded.disks(state) for state in found.states[:12] if state.phase != "after"]
 
     assert len(explored.trials) == len(found.states) > 1
@@ -66,17 +78,39 @@ def test_ids_are_unique_and_plain(explored: Campaign) -> None:
     ids = [trial.id for trial in explored.trials]
 
     assert len(set(ids)) == len(ids)
-    assert all(trial.startswith(f"explore/power-cut/{explored.setup.given}/") for trial in ids)
+    assert all(trial.startswith(f"power/{explored.given}/") for trial in ids)
     assert {trial.fault for trial in explored.trials} == {"power-cut"}
 
 
-def test_plan_of_one_step(explored: Campaign) -> None:
-    """A plan of one step has the trials of that step, and says what it left out."""
-    wanted = {trial.id for trial in explored.trials if trial.point.step == "pool-create"}
-    trials, left_out = plan(explored.recorded, explored.setup, "reference", ["pool-create"])
+def test_exploration_of_one_step(explored: Campaign) -> None:
+    """An exploration that is narrowed to a step has trials of that step only, and says what it left out."""
+    trials, left_out = explored.plan(step="all", steps=["pool-create"])
 
-    assert {trial.id for trial in trials} == wanted
-    assert any("outside the steps pool-create" in said for said in left_out)
+    assert {trial.point.step for trial in trials} == {"pool-create"}
+    assert any("in other steps than pool-create" in said for said in left_out)
+
+
+def test_bounds_of_a_step(explored: Campaign) -> None:
+    """Before a step and after it the power goes at that moment; during it, at every moment inside."""
+    [(step, _)] = Counter(trial.point.step for trial in explored.trials).most_common(1)
+    bounds, _ = explored.plan(step=step, phases=["before", "after"])
+    whole, _ = explored.plan(step=step)
+    operations = explored.recorded.operations
+    first, *_, after = [next(o.n for o in operations if o.key == trial.point.operation) for trial in bounds]
+
+    assert {trial.point.phase for trial in bounds} == {"before", "after"}
+    assert bounds[0].id == whole[0].id
+    assert all(first <= trial.point.n <= after for trial in whole)
+    assert "during" in {trial.point.phase for trial in whole}
+    assert all(trial.id.startswith(f"power/{explored.given}/{trial.point.phase}/") for trial in whole)
+
+
+def test_power_cut_that_never_comes(explored: Campaign) -> None:
+    """A point that does not occur makes a trial that does not fire, which is no pass."""
+    [trial], _ = explored.plan(at=["exec mkfs.btrfs#1"])
+    evidence, _ = explored.runner.run(trial)
+
+    assert explored.judged(evidence)[0] == "not-fired"
 
 
 def test_power_cut_in_the_middle(explored: Campaign) -> None:
@@ -120,17 +154,23 @@ def test_recording_comes_back(explored: Campaign) -> None:
 
 def test_second_power_cut(explored: Campaign) -> None:
     """A power cut during the init after a power cut: both are in the evidence, and the driver still recovers."""
-    trials, [said] = second_cuts(explored.runner, explored.trials, 1)
-    evidence, _ = explored.runner.run(trials[0])
+    seconds, [said] = second_cuts(explored.runner, explored.trials, 1)
+    evidence, _ = explored.runner.run(seconds[0])
     verdict, reason, _ = explored.judged(evidence)
 
-    assert "/then/" in trials[0].id
+    assert "/then/" in seconds[0].id
     assert "second power cuts" in said
     assert (verdict, reason) == ("converged", "")
     assert [run.exit for run in (*evidence.earlier, evidence.fault_run)] == [POWER_GONE, POWER_GONE]
 
 
-def test_unknown_layout() -> None:
-    """A layout that does not exist is refused with those that do."""
-    with pytest.raises(UsageError, match=r"no disk layout 'btrfs'.*ext4, xfs, block"):
-        setups(["btrfs"])
+def test_layouts_of_a_driver_without_options() -> None:
+    """A driver that takes no storage options cannot be led to disks of the pool's own."""
+    assert layouts_of(ADAPTER) == ["ext4", "xfs", "block"]
+    assert layouts_of(load("containerd")) == ["ext4", "xfs"]
+
+
+def test_adapter_that_cannot_be_led_to_disks() -> None:
+    """To ask for them all the same is refused in one sentence."""
+    with pytest.raises(UsageError, match="'containerd' takes no storage options"):
+        layout_of(setup_of(scenario("block", step="all"))).adapted(load("containerd"))

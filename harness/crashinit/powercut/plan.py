@@ -1,0 +1,120 @@
+"""Scenario + recorded init -> power-cut trials with stable ids: every crash state that the scenario asks for, once."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from crashinit import plan as plans
+from crashinit.plan import Point, Setup, Trial, slug
+from crashinit.powercut.disk import Identity
+from crashinit.powercut.layout import layout_of
+from crashinit.powercut.record import RECORDINGS, Recorded
+from crashinit.powercut.runner import THEN, PowerCutRunner, recording_name
+from crashinit.powercut.states import CrashState, untold
+from crashinit.scenario import POWER_CUT, Scenario
+from crashinit.trace import steps_of
+
+PER_FIRST = 8  # second power cuts that are tried in one recorded re-init
+RESTARTS = 3  # re-inits that are tried before giving up
+
+
+def setup_of(scenario: Scenario) -> Setup:
+    """The recorded init that a scenario's power cuts begin from."""
+    setup = plans.setup_of(scenario)
+    return Setup(setup.given, (*layout_of(setup).options(), *setup.options), setup.deadline)
+
+
+@dataclass(frozen=True)
+class Distinct:
+    """Of some crash states, those with an image of their own, and how many share one of those."""
+
+    states: list[CrashState]
+    merged: int
+
+
+def distinct(recorded: Recorded, states: Iterable[CrashState]) -> Distinct:
+    """Of the states with the same image, the first; what is owed after init has reported success is another matter.
+
+    The states come in the order of the run.
+    """
+    identities = [Identity(base) for base in recorded.base()]
+    reached = [0] * len(identities)
+    seen: Counter[tuple[int, ...]] = Counter()
+    found = []
+    for state in states:
+        numbers = []
+        for disk, (identity, cut, log) in enumerate(zip(identities, state.cuts, recorded.logs, strict=True)):
+            identity.add(entry for entry in log[reached[disk] : cut.prefix] if entry.changes)
+            reached[disk] = cut.prefix  # states come in the order of the run, so that this never goes back
+            numbers.append(identity.peek(cut.beyond(log)))
+        image = (state.phase == "after", *numbers)
+        seen[image] += 1
+        if seen[image] == 1:
+            found.append(state)
+    return Distinct(found, sum(seen.values()) - len(seen))
+
+
+def trials(scenario: Scenario, recorded: Recorded, driver: str) -> tuple[list[Trial], list[str]]:
+    """A trial for each distinct crash state that the scenario asks for, and sentences on what is left out."""
+    setup, operations = setup_of(scenario), recorded.operations
+    points = plans.points(scenario, operations)
+    phases = {point.n - 1: point.phase for point in points if point.n}
+    found = distinct(recorded, [state for state in recorded.states.values() if _is_wanted(scenario, state, phases)])
+    steps = steps_of(operations)
+    planned = []
+    for state in found.states:
+        operation = operations[state.operation]
+        bounded = scenario.step != "all" and state.phase == "before"
+        phase = phases[state.operation] if bounded else state.phase
+        parts = [scenario.name, "" if scenario.step == "all" else phase, slug(operation.key), state.name]
+        point = Point(steps[state.operation], phase, operation.n, operation.key)
+        trial = _trial("/".join(part for part in parts if part), scenario.name, setup, driver, point, state.name)
+        planned.append(replace(trial, restarts=scenario.restarts))
+    for point in points:
+        if not point.n:  # it will not fire
+            name = f"{scenario.name}/{point.phase}/{slug(point.operation)}"
+            planned.append(_trial(name, scenario.name, setup, driver, point, ""))
+    said = plans.left_out(scenario, operations)
+    if found.merged:
+        said.append(f"{scenario.name}: {found.merged} crash states with the very disks of another state, bit by bit")
+    if count := untold(recorded.logs, recorded.marks):
+        said.append(f"{scenario.name}: {count} flushes in operations that used several disks: their order is not known")
+    return planned, said
+
+
+def second_cuts(runner: PowerCutRunner, firsts: Sequence[Trial], budget: int) -> tuple[list[Trial], list[str]]:
+    """Power cuts during the init after a power cut: a sample that is spread over all, the same one each time.
+
+    Each of these inits is recorded, so that not every first state can have one.
+    """
+    candidates = [first for first in firsts if first.state and first.point.phase != "after"]
+    every: list[Trial] = []
+    chosen = plans.spread(candidates, -(-budget // PER_FIRST))
+    for first in chosen:
+        recorded = runner.record_again(first)
+        recorded.store(runner.out / RECORDINGS / recording_name(first.setup, first.point, first.state))
+        steps = steps_of(recorded.operations)
+        for state in distinct(recorded, [s for s in recorded.states.values() if s.phase != "after"]).states:
+            operation = recorded.operations[state.operation]
+            point = Point(steps[state.operation], state.phase, operation.n, operation.key)
+            name = f"{first.id}/then/{slug(operation.key)}/{state.name}"
+            both = f"{first.state}{THEN}{state.name}"
+            trial = _trial(name, first.scenario, first.setup, first.driver, point, both)
+            every.append(replace(trial, restarts=first.restarts, earlier=first.point))
+    sample = plans.spread(every, budget)
+    left = f"{len(every) - len(sample)} of {len(every)} second power cuts in the re-inits of {len(chosen)} trials"
+    return sample, [f"{left}, and those of the other {len(candidates) - len(chosen)}: a sample is spread over all"]
+
+
+def _is_wanted(scenario: Scenario, state: CrashState, phases: dict[int, str]) -> bool:
+    """Whether a scenario asks for a state. Of a step's bounds it is the moment itself, not what comes after it."""
+    if state.operation not in phases:
+        return False
+    if state.phase == "after":  # the run has ended; its last operation is the driver's exit
+        return scenario.step == "all" or "after" in scenario.phases
+    inside = phases[state.operation] != "after" and "during" in scenario.phases
+    return state.phase == "before" or scenario.step == "all" or inside
+
+
+def _trial(name: str, scenario: str, setup: Setup, driver: str, point: Point, state: str) -> Trial:
+    return Trial(name, driver, scenario, setup, point, POWER_CUT, "machine", RESTARTS, state=state)

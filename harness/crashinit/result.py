@@ -1,0 +1,62 @@
+"""Trial + evidence -> the trial's result, by the contract; pure, so that a stored run can be judged again."""
+
+from crashinit.adapters import Adapter
+from crashinit.adapters.expectation import expectation_of
+from crashinit.contract.judge import judge, outcome, restarts
+from crashinit.contract.observation import Evidence
+from crashinit.events import ClauseStatus, Outcome, TrialResult
+from crashinit.plan import Trial
+
+
+def result_of(
+    trial: Trial, evidence: Evidence, seconds: dict[str, float], reference: Evidence, adapter: Adapter
+) -> TrialResult:
+    """Judge a trial's evidence by the contract."""
+    verdicts = judge(evidence, reference, expectation_of(adapter, trial.setup.options, trial.setup.deadline))
+    verdict, reason = outcome(verdicts, evidence)
+    return _result(
+        trial,
+        verdict,
+        reason,
+        restarts=restarts(evidence),
+        seconds={part: round(value, 3) for part, value in seconds.items()},
+        clauses={clause: v.status for clause, v in verdicts.items()},
+        clause_reasons={clause: v.reason for clause, v in verdicts.items() if v.reason},
+        same_as=evidence.same_as,
+    )
+
+
+def failed(trial: Trial, reason: str) -> TrialResult:
+    """The result of a trial that the harness itself could not finish."""
+    return _result(trial, "error", reason)
+
+
+def _result(
+    trial: Trial,
+    verdict: Outcome,
+    reason: str,
+    restarts: int = 0,
+    seconds: dict[str, float] | None = None,
+    clauses: dict[str, ClauseStatus] | None = None,
+    clause_reasons: dict[str, str] | None = None,
+    same_as: str = "",
+) -> TrialResult:
+    return TrialResult(
+        id=trial.id,
+        driver=trial.driver,
+        scenario=trial.scenario,
+        step=trial.point.step,
+        phase=trial.point.phase,
+        fault=trial.fault,
+        victim=trial.victim,
+        boundary=trial.point.n,
+        operation=trial.point.operation,
+        outcome=verdict,
+        restarts=restarts,
+        seconds=seconds or {},
+        clauses=clauses or {},
+        clause_reasons=clause_reasons or {},
+        reason=reason,
+        replay=f"crashinit replay {trial.id}",
+        same_as=same_as,
+    )
