@@ -8,6 +8,7 @@ import ctypes
 import multiprocessing
 import os
 import signal
+import sys
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
@@ -137,6 +138,7 @@ def _work(connection: Connection, make_runner: MakeRunner, number: int, owner: i
         return
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole terminal; the owner decides
     signal.signal(signal.SIGTERM, _leave)
+    sys.unraisablehook = _leave_again
     with make_runner() as runner:
         while (group := _next(connection)) is not None:
             for trial in group:
@@ -154,6 +156,14 @@ def _next(connection: Connection) -> Any:
 
 def _leave(_signal: int, _frame: object) -> None:
     raise SystemExit(0)
+
+
+def _leave_again(unraisable: "sys.UnraisableHookArgs") -> None:
+    """A signal that came while an object was being deleted has been dropped there: leave at the next chance."""
+    if isinstance(unraisable.exc_value, SystemExit):
+        signal.raise_signal(signal.SIGTERM)
+    else:
+        sys.__unraisablehook__(unraisable)
 
 
 def attempt(runner: TrialRunner, trial: Trial) -> Done | Failed:

@@ -39,6 +39,23 @@ def test_a_known_failure_that_no_longer_fails_fails_the_run() -> None:
     assert judgement.sentences()[0].startswith(f"no longer fails: {other.id}: take 'steps/loopback/before/*'")
 
 
+def test_a_known_failure_that_got_worse_is_new() -> None:
+    """Where an entry names clauses, the failure of another one is not excused."""
+    known = [Known(id=WEDGED.id, reason="moby 1", clauses=frozenset({"C03"}))]
+    worse = replace(WEDGED, clauses={"C03": "fail", "C12": "fail"})
+
+    assert baseline.judge([WEDGED], known).passed
+    assert baseline.judge([worse], known).new == [worse]
+
+
+def test_a_race_may_converge_as_well() -> None:
+    """A failure that comes only sometimes is neither new when it comes nor mended when it does not."""
+    known = [Known(id=WEDGED.id, reason="a race with udev", sometimes=True)]
+
+    assert baseline.judge([WEDGED], known).passed
+    assert baseline.judge([results()[0]], known).passed
+
+
 def test_an_error_of_the_harness_is_never_known() -> None:
     """A trial that was not judged says nothing of the driver, whatever the baseline holds."""
     broken = failing(results()[0], "error", "the machine died", {})

@@ -3,6 +3,8 @@
 [[known]]
 id = "steps/mkfs/during/*/tree"
 reason = "docker 20.10 takes a base without a file system for an initialised one (moby 5684)"
+clauses = ["C06", "C07"]  # if given, the failure of any other clause is new
+sometimes = true          # a race: it may also converge
 """
 
 import tomllib
@@ -24,6 +26,15 @@ class Known(BaseModel):
 
     id: str = Field(min_length=1, description="A trial's id, or a pattern with '*' for many.")
     reason: str = Field(min_length=1, description="Why it fails, or who knows of it.")
+    clauses: frozenset[str] = Field(
+        default=frozenset(), description="The clauses that are known to fail; of any other the failure is new."
+    )
+    sometimes: bool = Field(default=False, description="It is a race, so that the trial may converge as well.")
+
+    def explains(self, result: TrialResult) -> bool:
+        """Whether this failure is no more than what is known."""
+        failed = {clause for clause, status in result.clauses.items() if status == "fail"}
+        return result.outcome != "error" and (not self.clauses or failed <= self.clauses)
 
 
 class _File(BaseModel):
@@ -79,9 +90,9 @@ def judge(results: Sequence[TrialResult], known: Sequence[Known]) -> Judgement:
     for result in results:
         entry = next((one for one in known if fnmatchcase(result.id, one.id)), None)
         if result.outcome == "converged":
-            if entry:
+            if entry and not entry.sometimes:
                 mended.append((result, entry))
-        elif entry and result.outcome != "error":
+        elif entry and entry.explains(result):
             expected.append(result)
         else:
             new.append(result)
@@ -90,12 +101,14 @@ def judge(results: Sequence[TrialResult], known: Sequence[Known]) -> Judgement:
 
 def written(results: Sequence[TrialResult]) -> str:
     """A first baseline from a run's failures, for a person to go through."""
-    entries = [
-        f"[[known]]\nid = {_quoted(result.id)}\nreason = {_quoted(result.reason)}\n"
-        for result in results
-        if result.outcome in ("diverged", "not-fired")
-    ]
-    return "\n".join(entries)
+    return "\n".join(_entry(result) for result in results if result.outcome in ("diverged", "not-fired"))
+
+
+def _entry(result: TrialResult) -> str:
+    lines = ["[[known]]", f"id = {_quoted(result.id)}", f"reason = {_quoted(result.reason)}"]
+    if failed := [_quoted(clause) for clause, status in result.clauses.items() if status == "fail"]:
+        lines.append(f"clauses = [{', '.join(failed)}]")
+    return "\n".join(lines) + "\n"
 
 
 def _quoted(text: str) -> str:
