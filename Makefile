@@ -32,11 +32,13 @@ setup: $(BIN)/.installed
 run: setup
 	$(BIN)/crashinit run scenarios/steps --driver reference -n $(WORKERS) --out $(OUT) --force
 
-# A conformance report of DRIVER into OUT: all faults, then what wedges the driver once more in machines booted for it.
+# A conformance report of DRIVER into OUT: all faults, then what wedges the driver once more in machines booted for it:
+# COLD says which of that, in the words of -k.
+COLD ?= steps or power
 conformance: setup
 	$(BIN)/crashinit run scenarios/steps scenarios/conformance --driver $(DRIVER) -n $(WORKERS) --out $(OUT) --force || test $$? -eq 1
 	rm -rf $(OUT)/cold
-	-$(BIN)/crashinit replay $(OUT)/plan.json --failed --clause C01 --provider qemu-cold -n $(WORKERS) --out $(OUT)/cold
+	-$(BIN)/crashinit replay $(OUT)/plan.json --failed --clause C01 -k '$(COLD)' --provider qemu-cold -n $(WORKERS) --out $(OUT)/cold
 	$(BIN)/crashinit report $(OUT) --readme
 
 lint: setup

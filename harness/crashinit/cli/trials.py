@@ -22,6 +22,7 @@ from crashinit.cli.app import (
     Workers,
     app,
     exit_code,
+    fail,
     run_directory,
     run_reports,
 )
@@ -208,18 +209,24 @@ def replay(
     clause: Annotated[
         str | None, typer.Option("--clause", metavar="C", help="With '--failed': only where this clause failed.")
     ] = None,
+    select: Annotated[str, typer.Option("-k", metavar="EXPR", help="Of a plan, only trials whose id matches.")] = "",
     shell: Annotated[
         bool, typer.Option("--shell", help="Instead, a shell in the machine, with the init held at that point.")
     ] = False,
 ) -> int:
     """One trial again, or all trials of a plan."""
     from crashinit import campaign, kept
+    from crashinit.selection import matcher
 
     plan, trials = _planned(target, source)
+    if select:
+        trials = list(filter(lambda trial: matcher(select)(trial.id), trials))
     if clause and not failed:
         raise UsageError("'--clause' chooses among failures: give '--failed' as well.")
     if failed:
         trials = _failed(trials, plan.parent, clause)
+    if not trials:
+        return fail(f"error: nothing ran: no trial of '{plan}' matches '{select}'.", NOTHING_RAN)
     if shell:
         return _shell(trials, provider, plan.parent)
     directory = run_directory(out, "replay", resume=False, force=False)
