@@ -20,7 +20,7 @@ ABSENT = DAEMON + '[absent]\npool-create = "it has no pool"\n'
 def prepared(directory: Path, adapter: str, step: str) -> Prepared:
     path = directory / "d.toml"
     path.write_text(adapter)
-    strike = scenario.from_options({"title": "t", "name": f"steps/{step}", "step": step})
+    strike = scenario.from_options({"title": "t", "name": f"steps/{step}", "step": step}, {})
     return campaign.prepare([strike], str(path), "qemu", directory / "run", lambda event: None)
 
 

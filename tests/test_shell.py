@@ -2,12 +2,13 @@
 
 import io
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from crashinit.adapters import load
-from crashinit.machine.protocol import Provider
+from crashinit.machine.protocol import Completed, Provider
 from crashinit.plan import Point, Setup, Trial
-from crashinit.shell import Shell
+from crashinit.shell import LOOK, Shell
 from crashinit.trial import TrialRunner
 
 POINT = Point("pool-create", "before", 21, "dm.create pool#1")
@@ -55,3 +56,26 @@ def test_a_session_looks_strikes_and_starts_again(runner: TrialRunner) -> None:
     assert "exit status -9" in text
     assert text.index("the fault has struck already") < text.index("exit status 0") < text.rindex("-pool")
     assert "(exit status 1)\nthere is no ':x': ':help' tells what there is." in text
+
+
+@pytest.mark.xdist_group("trial")
+def test_an_interrupted_line_ends_alone(runner: TrialRunner, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C ends what runs in the machine; the machine, and the init that is held in it, stay."""
+    out = io.StringIO()
+    with runner.held(TRIAL) as (recording, driven):
+        run = driven.machine.run
+        interrupted: list[tuple[str, ...]] = []
+
+        def once(*argv: str, **options: Any) -> Completed:
+            if LOOK in argv and "first" in out.getvalue().splitlines()[-1] and not interrupted:
+                interrupted.append(argv)
+                raise KeyboardInterrupt
+            return run(*argv, **options)
+
+        monkeypatch.setattr(driven.machine, "run", once)
+        lines = io.StringIO("echo first; sleep 1000\npgrep -x sleep || echo none sleeps\n:init\nexit\n")
+        Shell(TRIAL, recording, driven, lambda: None, lines, out).cmdloop()
+    said = out.getvalue()
+
+    assert len(interrupted) == 1
+    assert said.index("first") < said.index("none sleeps") < said.index("init is still held")

@@ -15,7 +15,7 @@ from crashinit.adapters import Adapter
 from crashinit.adapters import load as load_adapter
 from crashinit.contract.observation import Evidence, OperationRecord
 from crashinit.driven import trouble
-from crashinit.errors import DriverError, UsageError
+from crashinit.errors import DriverError, NothingRanError, UsageError
 from crashinit.events import (
     Listener,
     Note,
@@ -59,6 +59,8 @@ def prepare(scenarios: Sequence[Scenario], driver: str, provider: str, out: Path
     trials: list[Trial] = []
     left_out: list[str] = []
     with make_runner(driver, provider, out, emit) as runner:
+        if any(scenario.fault == POWER_CUT for scenario in scenarios) and not runner.provider.plugs:
+            raise UsageError(f"the provider '{provider}' cannot plug disks in: cut the power with '--provider qemu'.")
         runner.driver_template()
         for scenario in scenarios:
             if scenario.fault == POWER_CUT:
@@ -139,6 +141,9 @@ def run(
     chosen = [trial for trial in first if select(trial.id)]
     if dropped := len(first) - len(chosen):
         prepared.left_out.append(f"{dropped} of the plan's {len(first)} trials: they were not selected")
+
+    if not chosen:
+        raise NothingRanError(f"nothing ran: none of the plan's {len(first)} trials was selected.")
 
     def left(trials: Sequence[Trial]) -> list[Trial]:
         return [trial for trial in trials if trial.id not in (done or ())]

@@ -10,13 +10,14 @@ from typing import Any
 
 from crashinit.adapters import Adapter
 from crashinit.contract.observation import Exercise, Observation, Run
-from crashinit.errors import GuestError
+from crashinit.errors import GuestError, UsageError
 from crashinit.machine.protocol import Machine
 from crashinit.plan import Setup
 
 GRACE = 30.0  # seconds that the agent gets beyond the deadline of what it runs
 USER_DATA = "crashinit-user-data"  # the device that a populated root holds
 PAYLOAD_SIZE = 1 << 20  # bytes of known data in it
+NO_PROGRAM = "there is no program"  # what the gate says of a command that the machine does not have
 ENDED_EARLY = 1  # exit status of a daemon that ends "with success" before it is ready: that is a failure
 
 
@@ -55,16 +56,25 @@ class Driven:
         self._stop()
         for words in self.adapter.before:
             self._must(words)
-        state: dict[str, Any] = self.machine.call(
-            "gate_start",
-            timeout=self.setup.deadline + GRACE,
-            argv=self.adapter.command(self.adapter.init, self.setup.options),
-            env={},
-            root=self.adapter.root,
-            deadline=self.setup.deadline,
-            stop=stop,
-            ready=self.adapter.ready.condition if self.adapter.ready else None,
-        )
+        argv = self.adapter.command(self.adapter.init, self.setup.options)
+        try:
+            state: dict[str, Any] = self.machine.call(
+                "gate_start",
+                timeout=self.setup.deadline + GRACE,
+                argv=argv,
+                env={},
+                root=self.adapter.root,
+                deadline=self.setup.deadline,
+                stop=stop,
+                ready=self.adapter.ready.condition if self.adapter.ready else None,
+            )
+        except GuestError as error:
+            if NO_PROGRAM in str(error):
+                raise UsageError(
+                    f"the adapter '{self.adapter.name}': there is no program '{argv[0]}' in its machine: "
+                    "name what brings it in [install]."
+                ) from error
+            raise
         return state
 
     def finish(self, gate: Any) -> Run:

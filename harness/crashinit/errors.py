@@ -19,6 +19,12 @@ class UsageError(CrashinitError):
     exit_code: ClassVar[int] = 4
 
 
+class NothingRanError(CrashinitError):
+    """No trial is left to run: the selection matches none."""
+
+    exit_code: ClassVar[int] = 5
+
+
 class DriverError(CrashinitError):
     """The driver does not work without any fault, so that no trial would show anything."""
 

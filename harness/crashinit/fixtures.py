@@ -11,7 +11,7 @@ def crashinit_runner(pytestconfig: pytest.Config) -> Iterator[Any]:
     """The TrialRunner of this process: templates with the driver installed, cloned for each test."""
     campaign = pytestconfig.pluginmanager.get_plugin("crashinit-campaign")
     if campaign is None:
-        raise pytest.UsageError("this test needs a driver: give --crashinit-driver, for example 'reference'.")
+        pytest.fail("this test needs a driver: give '--crashinit-driver', for example 'reference'.", pytrace=False)
     yield campaign.runner()
 
 

@@ -9,6 +9,7 @@ import gzip
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from crashinit import plan
 from crashinit.contract.observation import Evidence
@@ -43,11 +44,10 @@ def read_prepared(out: Path) -> Prepared:
     references: dict[Setup, Evidence] = {}
     accel = ""
     for path in sorted((out / EVIDENCE).glob("reference-*.json.gz")):
-        with gzip.open(path, "rt", encoding="utf-8") as file:
-            data = json.load(file)
-        given, options, deadline = data["setup"]
-        references[Setup(given, tuple(options), deadline)] = Evidence.model_validate(data["evidence"])
-        accel = data["accel"]
+        evidence, facts = _read(path)
+        given, options, deadline = facts["setup"]
+        references[Setup(given, tuple(options), deadline)] = evidence
+        accel = facts["accel"]
     missing = {trial.setup for trial in trials} - set(references)
     if missing:
         raise UsageError(f"'{out / EVIDENCE}' lacks the reference that its plan needs: run the scenarios again.")
@@ -63,6 +63,15 @@ def store(out: Path, name: str, evidence: Evidence, **facts: object) -> None:
 
 
 def stored(out: Path, name: str) -> Evidence:
-    """The evidence that `store` kept. Raises FileNotFoundError when there is none."""
-    with gzip.open(out / EVIDENCE / f"{name.replace('/', '~')}.json.gz", "rt", encoding="utf-8") as file:
-        return Evidence.model_validate(json.load(file)["evidence"])
+    """The evidence that `store` kept. Raises FileNotFoundError when there is none, UsageError when it is damaged."""
+    return _read(out / EVIDENCE / f"{name.replace('/', '~')}.json.gz")[0]
+
+
+def _read(path: Path) -> tuple[Evidence, dict[str, Any]]:
+    """Evidence, and the facts that were stored with it."""
+    try:
+        with gzip.open(path, "rt", encoding="utf-8") as file:
+            data = json.load(file)
+        return Evidence.model_validate(data.pop("evidence")), data
+    except (gzip.BadGzipFile, EOFError, ValueError, KeyError, AttributeError) as error:
+        raise UsageError(f"'{path}' is damaged, or of another version: run its trial again.") from error

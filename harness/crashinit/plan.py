@@ -4,6 +4,7 @@ An id is made of the scenario, the phase, the operation's key and the victim, ne
 it means the same point on every worker, every day, and after the driver has gained an operation elsewhere.
 """
 
+import difflib
 import itertools
 import json
 import re
@@ -130,7 +131,13 @@ def _asked(operation: OperationRecord) -> tuple[str, str, int]:
 def left_out(scenario: Scenario, operations: Sequence[OperationRecord]) -> list[str]:
     """What a scenario does not strike although it lies inside its steps, as sentences."""
     steps = steps_of(operations)
+    keys = [operation.key for operation in operations]
     said: list[str] = []
+    for key in scenario.at:
+        if key not in keys:
+            close = difflib.get_close_matches(key, keys, n=1)
+            hint = f"the nearest that does is '{close[0]}'" if close else "'crashinit trace' lists those that do"
+            said.append(f"{scenario.name}: '{key}' does not occur in this driver's init; {hint}")
     if scenario.representative and not scenario.at and "during" in scenario.phases:
         wanted = scenario.steps or steps if scenario.step == "all" else [scenario.step]
         count = sum(steps[index] in wanted for index in in_rows(operations))
@@ -219,7 +226,10 @@ def write(path: Path, plan: Iterable[Trial]) -> None:
 def read(path: Path) -> list[Trial]:
     """Read a stored plan; raises UsageError when the file is not one."""
     try:
-        return [Trial.from_json(entry) for entry in json.loads(path.read_text(encoding="utf-8"))]
+        entries = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(entries, list):
+            raise ValueError("it holds no list of trials")
+        return [Trial.from_json(entry) for entry in entries]
     except FileNotFoundError as error:
         raise UsageError(f"'{path}' does not exist: name a plan.json that a run has written.") from error
     except (ValueError, KeyError, TypeError) as error:

@@ -48,6 +48,12 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(Campaign(config), "crashinit-campaign")
 
 
+def pytest_terminal_summary(terminalreporter: Any, exitstatus: int, config: pytest.Config) -> None:
+    """Say why scenario files were passed over, where they were all that there was."""
+    if exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED and not option(config, "driver") and _scenario_paths(config):
+        terminalreporter.write_line("crashinit: scenario files need a driver: give '--crashinit-driver reference'.")
+
+
 class Campaign:
     """One pytest run over scenario files."""
 

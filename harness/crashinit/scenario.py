@@ -5,7 +5,7 @@ driver's own trace, in the plan.
 """
 
 import difflib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -26,6 +26,14 @@ Recovery = Literal["init", "reboot"]
 POWER_CUT = "power-cut"
 DISKS = "ext4"  # where a root lies when the power is cut, unless a scenario says otherwise
 ON_THE_MACHINES_DISK = ("fresh", "populated")
+# What has no meaning with a fault, and why: nobody is to believe that it had an effect.
+POINTLESS: dict[str, dict[str, str]] = {
+    "kill": {"errnos": "a kill returns no error: 'errnos' goes with 'fault: errno'"},
+    "errno": {"victims": "an error strikes a call and not a process: it has no 'victims'"},
+    POWER_CUT: {
+        key: f"a power cut strikes the whole machine: it has no '{key}'" for key in ("victims", "errnos", "recovery")
+    },
+}
 
 
 class Scenario(BaseModel):
@@ -86,12 +94,13 @@ class Scenario(BaseModel):
     def _one_place(self) -> Self:
         if bool(self.at) == bool(self.step):
             raise ValueError("give either 'step' or 'at'")
-        if self.fault == POWER_CUT:
-            if self.given in ON_THE_MACHINES_DISK:
-                raise ValueError(f"a power cut needs 'given: {DISKS}', or other disks that the root lies on")
-            if pointless := {"victims", "errnos", "recovery"} & self.model_fields_set:
-                raise ValueError(f"a power cut strikes the whole machine: it has no '{sorted(pointless)[0]}'")
-        elif self.given not in ON_THE_MACHINES_DISK:
+        if self.steps and self.step != "all":
+            raise ValueError("'steps' narrows 'step: all', and goes with nothing else")
+        for key in self.model_fields_set & POINTLESS[self.fault].keys():
+            raise ValueError(POINTLESS[self.fault][key])
+        if self.fault == POWER_CUT and self.given in ON_THE_MACHINES_DISK:
+            raise ValueError(f"a power cut needs 'given: {DISKS}', or other disks that the root lies on")
+        if self.fault != POWER_CUT and self.given not in ON_THE_MACHINES_DISK:
             raise ValueError(f"'given: {self.given}' names disks, which only 'fault: {POWER_CUT}' needs")
         return self
 
@@ -126,10 +135,15 @@ def _files(path: Path) -> Iterator[Path]:
 
 def load(path: Path) -> Scenario:
     """Read one scenario file; UsageError names the file, the line and what is allowed there."""
+    if path.suffix == ".py":
+        raise UsageError(f"{path}: a scenario in Python is run by pytest: 'pytest {path} --crashinit-driver D'.")
     try:
         text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: cannot be read: {error}") from error
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read: {error.strerror}.") from error
+    except UnicodeDecodeError as error:
+        line = path.read_bytes()[: error.start].count(b"\n") + 1
+        raise UsageError(f"{path}:{line}: a scenario is text in UTF-8, and this line is not.") from error
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
         data = yaml.safe_load(text)
@@ -138,6 +152,7 @@ def load(path: Path) -> Scenario:
         raise UsageError(f"{path}:{line}: not valid YAML: {error.problem}.") from error
     if not isinstance(node, yaml.MappingNode) or not isinstance(data, dict):
         raise UsageError(f"{path}:1: a scenario is a mapping of keys such as 'title' and 'step'.")
+    _refuse_duplicates(path, node)
     data.setdefault("name", f"{path.resolve().parent.name}/{path.stem}")
     try:
         return Scenario.model_validate(data)
@@ -147,13 +162,26 @@ def load(path: Path) -> Scenario:
         raise UsageError(f"{path}:{line}: {_sentence(first['type'], first)}") from error
 
 
-def from_options(data: dict[str, Any]) -> Scenario:
-    """A scenario from a command's options; UsageError names the option and what it may be."""
+def from_options(data: dict[str, Any], options: Mapping[str, str]) -> Scenario:
+    """A scenario from a command's options (their names by key); UsageError names the option and what it may be."""
     try:
         return Scenario.model_validate(data)
     except ValidationError as error:
         first = error.errors()[0]
-        raise UsageError(f"option {_sentence(first['type'], first)}") from error
+        said = _sentence(first["type"], first)
+        for key, option in options.items():
+            said = said.replace(f"'{key}'", f"'{option}'").replace(f"'{key}: ", f"'{option} ")
+        raise UsageError(said) from error
+
+
+def _refuse_duplicates(path: Path, node: yaml.MappingNode) -> None:
+    """Raise UsageError for a key that stands twice: YAML would take the last one without a word."""
+    lines: dict[str, int] = {}
+    for key, _ in node.value:
+        line = key.start_mark.line + 1
+        if key.value in lines:
+            raise UsageError(f"{path}:{line}: the key '{key.value}' stands in line {lines[key.value]} already.")
+        lines[key.value] = line
 
 
 def _line(node: yaml.MappingNode, location: tuple[int | str, ...]) -> int:

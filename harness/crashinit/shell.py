@@ -15,8 +15,21 @@ from crashinit.machine.protocol import Machine
 from crashinit.plan import Trial
 from crashinit.recording import Recording
 
-TIMEOUT = 600.0  # seconds that one line may take
-MARK = "crashinit-cwd:"
+HERE = "/run/crashinit-shell"  # where the machine keeps what a line prints, its status, its last directory
+RUNNING = 75
+# $0: the line. Prints the id of its process, which leads a session.
+START = f"""
+mkdir -p {HERE}; rm -f {HERE}/*
+setsid sh -c 'bash -c "$0"; echo $? >{HERE}/status' "$0" >{HERE}/out 2>&1 </dev/null &
+echo $!
+"""
+# Waits a second at most for the process $0, and prints what came from byte $1 on.
+LOOK = f"""
+timeout 1 tail --pid=$0 -s 0.05 -f /dev/null
+kill -0 $0 2>/dev/null; running=$?
+tail -c +$1 {HERE}/out
+[ $running -ne 0 ] || exit {RUNNING}
+"""
 
 
 class Shell(cmd.Cmd):
@@ -76,14 +89,24 @@ class Shell(cmd.Cmd):
                 self._say(f"there is no ':{word}': ':help' tells what there is.")
 
     def _run(self, line: str) -> None:
-        script = f"cd {shlex.quote(self._where)} && {{ {line}\n}}; status=$?; echo {MARK}$PWD; exit $status"
-        done = self._machine.run("bash", "-c", script, timeout=TIMEOUT)
-        out, mark, where = done.stdout.rpartition(MARK)
-        self._where = where.strip() if mark else self._where
-        self._say((out if mark else done.stdout).rstrip("\n"))
-        self._say(done.stderr.rstrip("\n"))
-        if done.exit:
-            self._say(f"(exit status {done.exit})")
+        """Run a line in a session of its own; what it prints comes as it is printed, and Ctrl-C ends it alone."""
+        script = f"cd {shlex.quote(self._where)} && {{ {line}\n}}; status=$?; pwd >{HERE}/cwd; exit $status"
+        pid = self._machine.run("sh", "-c", START, script).check().stdout.strip()
+        printed = 0
+        while True:
+            try:
+                seen = self._machine.run("bash", "-c", LOOK, pid, str(printed + 1))
+            except KeyboardInterrupt:
+                self._machine.run("kill", "-TERM", "--", f"-{pid}")
+                continue
+            print(seen.stdout, end="", file=self.stdout, flush=True)
+            printed += len(seen.stdout.encode())
+            if seen.exit != RUNNING:
+                break
+        self._where = self._machine.run("cat", f"{HERE}/cwd").stdout.strip() or self._where
+        status = self._machine.run("cat", f"{HERE}/status").stdout.strip()
+        if status not in ("0", ""):
+            self._say(f"(exit status {status})")
 
     def _report(self, run: Any) -> None:
         self._say((run.stdout + run.stderr).rstrip("\n"))

@@ -79,7 +79,11 @@ def run_groups(groups: Sequence[Group], make_runner: MakeRunner, workers: int) -
                 except (EOFError, ConnectionResetError):
                     del crew[connection]
                     worker.process.join()
-                    yield from (Failed(trial, f"its worker process died ({worker.fate()})") for trial in worker.left)
+                    if worker.left:
+                        lost, *others = worker.left
+                        if others:
+                            waiting.appendleft(others)
+                        yield Failed(lost, f"its worker process died ({worker.fate()})")
                     continue
                 if message is None:
                     if waiting:

@@ -1,5 +1,6 @@
 """Adapter files: what they may say, and what is said when they are wrong."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -56,15 +57,21 @@ def test_a_driver_is_described_in_less_than_thirty_lines(name: str) -> None:
         (DAEMON.replace('log = "ready"', 'log = "r", file = "/f"'), "'ready': give one of 'log', 'file' and 'socket'"),
         (DAEMON.replace('log = "ready"', ""), "'ready': give one of 'log', 'file' and 'socket'"),
         (DAEMON.replace('"ready"', '"("'), "'ready': '(' is no regular expression"),
+        (DAEMON.replace("init = ", "inti = "), "line 5: 'inti' is not a key of an adapter file: the nearest"),
+        (DAEMON.replace('["d"]', '"d"'), "line 5: 'init': a command is a list of words"),
+        (DAEMON.replace('["d"]', '["d", "{rot}"]'), "'init' holds '{rot}': what is filled in is 'root'"),
+        (DAEMON.replace('"/var/lib/d"', '"lib/d"'), "'root' is 'lib/d', and must be an absolute path"),
+        (DAEMON + "absent = { mkfz = 'w' }", "'absent' names 'mkfz', which is no step"),
+        (DAEMON + "not_applicable = { C99 = 'w' }", "'not_applicable' names 'C99', which is no clause"),
         (DAEMON.replace("ready = ", "#"), "a driver needs a 'shutdown' command, unless it is a daemon"),
     ],
 )
 def test_a_broken_file_is_one_sentence_that_names_it(tmp_path: Path, text: str, said: str) -> None:
-    """What is wrong is said with the file and the key."""
+    """What is wrong is said with the file, the line where the key stands there, and the key."""
     with pytest.raises(UsageError) as error:
         load(written(tmp_path, text))
 
-    assert str(error.value).startswith(f"'{tmp_path / 'd.toml'}': ")
+    assert re.match(rf"'{tmp_path / 'd.toml'}'(, line \d+)?: ", str(error.value))
     assert said in str(error.value)
     assert "\n" not in str(error.value)
 
@@ -96,3 +103,11 @@ def test_the_probe_is_told_what_is_not_derived_from_the_root(tmp_path: Path) -> 
         "pool_name": "p",
         "base_name": "b",
     }
+
+
+def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+    """A path is not taken for a name, and a directory not for a file."""
+    with pytest.raises(UsageError, match="' does not exist"):
+        load(str(tmp_path / "none.toml"))
+    with pytest.raises(UsageError, match="is a directory"):
+        load(f"{tmp_path}/")

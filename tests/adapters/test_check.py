@@ -112,7 +112,7 @@ def test_a_daemon_that_never_gets_ready_is_one_sentence(tmp_path: Path, script: 
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        ('init = ["nonesuch"]', "there is no program 'nonesuch' in this machine"),
+        ('init = ["nonesuch"]', "there is no program 'nonesuch' in its machine"),
         ('init = ["true"]\nbefore = [["false"]]', "'false' ended with 1 in the machine"),
     ],
 )

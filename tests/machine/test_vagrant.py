@@ -67,6 +67,7 @@ class OneVm:
 
     name = "vagrant"
     forks = True
+    plugs = False
     accel = "tcg"
 
     def __init__(self, template: Template) -> None:

@@ -1,5 +1,6 @@
 """The adapter: all that the harness knows of one driver, read from a TOML file."""
 
+import difflib
 import importlib.util
 import io
 import re
@@ -7,14 +8,21 @@ import tarfile
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal, Self
+from typing import TYPE_CHECKING, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from crashinit.contract.clauses import CLAUSES
 from crashinit.errors import UsageError
 from crashinit.machine.protocol import Machine
+from crashinit.trace import STEPS
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
 
 HERE = Path(__file__).parent
+PLACE = re.compile(r"\{(\w+)\}")  # a word of a command in whose place something is put
+PLACES = ("root", "options", "id")
 
 
 class Part(BaseModel):
@@ -118,6 +126,31 @@ class Adapter(Part):
     base: Path = HERE  # the directory that relative sources are meant from
 
     @model_validator(mode="after")
+    def _is_sound(self) -> Self:
+        for key in ("root", "data_root"):
+            if (given := getattr(self, key)) and not given.startswith("/"):
+                raise ValueError(f"'{key}' is '{given}', and must be an absolute path")
+        for name, words in self._commands():
+            for word in words:
+                if (found := PLACE.fullmatch(word)) and found[1] not in PLACES:
+                    raise ValueError(f"'{name}' holds '{word}': what is filled in is {', '.join(map(repr, PLACES))}")
+        if unknown := set(self.not_applicable) - set(CLAUSES):
+            raise ValueError(f"'not_applicable' names '{sorted(unknown)[0]}', which is no clause: they are C01 to C17")
+        if unknown := set(self.absent) - set(STEPS):
+            raise ValueError(f"'absent' names '{sorted(unknown)[0]}', which is no step: they are {', '.join(STEPS)}")
+        return self
+
+    def _commands(self) -> list[tuple[str, tuple[str, ...]]]:
+        populate = self.populate
+        inside = [(f"populate.{key}", getattr(populate, key)) for key in Populate.model_fields] if populate else []
+        return [
+            ("init", self.init),
+            ("shutdown", self.shutdown),
+            *(("before", words) for words in self.before),
+            *inside,
+        ]
+
+    @model_validator(mode="after")
     def _can_be_ended(self) -> Self:
         if self.ready is None and not self.shutdown:
             raise ValueError("a driver needs a 'shutdown' command, unless it is a daemon with a 'ready' condition")
@@ -183,9 +216,12 @@ def load(name: str) -> Adapter:
     """The adapter of that name, or in that file; raises UsageError that says what is wrong and where."""
     path = Path(name) if name.endswith(".toml") or "/" in name else HERE / f"{name}.toml"
     if not path.is_file():
+        if path.parent != HERE:
+            raise UsageError(f"the adapter file '{path}' {'is a directory' if path.is_dir() else 'does not exist'}.")
         raise UsageError(f"there is no driver adapter '{name}': known are {', '.join(names())}, or give a .toml file.")
     try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        data = tomllib.loads(text)
     except (OSError, ValueError) as error:
         raise UsageError(f"'{path}': not valid TOML: {error}.") from error
     if "base" in data:
@@ -193,16 +229,29 @@ def load(name: str) -> Adapter:
     try:
         return Adapter(**data, base=path.resolve().parent)
     except ValidationError as error:
-        raise UsageError(f"'{path}': {_sentence(error)}.") from error
+        # A misspelt key first: that another is missing follows from it.
+        first = min(error.errors(), key=lambda found: found["type"] != "extra_forbidden")
+        keys = [str(part) for part in first["loc"] if isinstance(part, str)]
+        line = _line(text, keys[-1]) if keys else ""
+        raise UsageError(f"'{path}'{line}: {_sentence(first, keys)}.") from error
 
 
-def _sentence(error: ValidationError) -> str:
-    """What is wrong first, and where."""
-    first = error.errors()[0]
-    where = ".".join(str(part) for part in first["loc"])
-    known = {
-        "missing": f"the key '{where}' is missing",
-        "extra_forbidden": f"'{where}' is not a key of an adapter file",
-    }
-    said = first["msg"].removeprefix("Value error, ")
-    return known.get(first["type"]) or (f"'{where}': {said[0].lower()}{said[1:]}" if where else said)
+def _line(text: str, key: str) -> str:
+    """Where a key, or the table of that name, stands in a file: ', line 3'; nothing if that cannot be told."""
+    found = re.search(rf"(?m)^\s*(?:{re.escape(key)}\s*=|\[{re.escape(key)}\])", text)
+    return f", line {text[: found.start()].count(chr(10)) + 1 + found[0].count(chr(10))}" if found else ""
+
+
+def _sentence(error: "ErrorDetails", keys: Sequence[str]) -> str:
+    """What is wrong, and with which key."""
+    where = ".".join(keys)
+    if error["type"] == "missing":
+        return f"the key '{where}' is missing"
+    if error["type"] == "extra_forbidden":
+        close = difflib.get_close_matches(keys[-1], Adapter.model_fields, n=1)
+        hint = f": the nearest that is one is '{close[0]}'" if close else ""
+        return f"'{where}' is not a key of an adapter file{hint}"
+    if error["type"] == "tuple_type":
+        return f'\'{where}\': a command is a list of words, such as ["d", "init"]'
+    said = error["msg"].removeprefix("Value error, ")
+    return f"'{where}': {said[0].lower()}{said[1:]}" if where else said

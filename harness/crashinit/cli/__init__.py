@@ -25,11 +25,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         code = app(args=arguments, prog_name="crashinit", standalone_mode=False)
     except KeyboardInterrupt:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # once is enough: what is left to do is to leave
         return fail("interrupted", INTERRUPTED)
     except CrashinitError as error:
         return fail(f"error: {error}", error.exit_code)
     except typer.TyperException as error:
-        return fail(f"error: {error.format_message()} See 'crashinit --help'.", USAGE_ERROR)
+        return fail(f"error: {error.format_message().rstrip('.')}. See 'crashinit --help'.", USAGE_ERROR)
     except BrokenPipeError:
         # The reader went away (`crashinit trace | head`): say nothing more, not even at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

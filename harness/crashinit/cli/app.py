@@ -1,8 +1,10 @@
 """The application: its options' types, its exit codes, and what every command needs."""
 
+import contextlib
+import errno
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
@@ -10,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from crashinit.errors import UsageError
+from crashinit.errors import HostError, UsageError
 
 if TYPE_CHECKING:
     from crashinit.report import Reports
@@ -68,12 +70,29 @@ def run_directory(out: Path | None, name: str, *, resume: bool, force: bool) -> 
         return REPORTS / f"{name}-{datetime.now():%Y%m%d-%H%M%S}"
     if out.exists() and not out.is_dir():
         raise UsageError(f"'{out}' is not a directory: name another '--out'.")
+    place = next(path for path in (out, *out.absolute().parents) if path.exists())
+    if not os.access(place, os.W_OK):
+        raise UsageError(f"'{place}' cannot be written to: give another '--out'.")
     held = (out / RESULTS).exists()
     if held and not (resume or force):
         raise UsageError(f"'{out}' holds results already: give '--resume' to go on, '--force' to replace them.")
     if resume and not held:
         raise UsageError(f"'{out}' holds no results to go on from: leave out '--resume'.")
     return out
+
+
+@contextlib.contextmanager
+def disk_errors_of(directory: Path) -> Iterator[None]:
+    """An error of the disk that names no file is said to be of the run's directory."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename or error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EIO):
+            raise
+        raise HostError(
+            f"'{directory}': {error.strerror}: free some space there, or give another '--out'; "
+            "'--resume' goes on with what was done"
+        ) from error
 
 
 def run_reports(directory: Path | None, *, resume: bool = False, stderr: bool = False) -> "Reports":

@@ -21,6 +21,7 @@ from crashinit.cli.app import (
     ProviderName,
     Workers,
     app,
+    disk_errors_of,
     exit_code,
     fail,
     run_directory,
@@ -33,6 +34,17 @@ if TYPE_CHECKING:
     from crashinit.scenario import Scenario
 
 SCENARIOS = Path("scenarios/steps")
+BUDGET = 200  # second faults of an exploration of depth 2
+# The option that sets a scenario's key
+OPTION_OF = {
+    "victims": "--victim",
+    "errnos": "--errno",
+    "steps": "--step",
+    "given": "--given",
+    "recovery": "--recovery",
+    "deadline": "--deadline",
+    "fault": "--fault",
+}
 DEFAULTS = ("fresh", "init")  # what an exploration does not bear in its name
 
 
@@ -81,7 +93,7 @@ def _campaign(
     known = known_failures.load(baseline) if baseline else None
     directory = run_directory(out, adapters.load(driver).name, resume=resume, force=force)
     done = finished_ids(directory) if resume else None
-    with run_reports(directory, resume=resume) as emit:
+    with disk_errors_of(directory), run_reports(directory, resume=resume) as emit:
         campaign.run(find(), driver, provider.value, directory, workers, selected, emit, second=second, done=done)
     return exit_code(directory, known)
 
@@ -102,7 +114,10 @@ def explore(
     depth: Annotated[
         int, typer.Option("--depth", min=1, max=2, help="2: strike the inits after a kill or a power cut as well.")
     ] = 1,
-    budget: Annotated[int, typer.Option("--budget", metavar="N", min=1, help="With '--depth 2': how many.")] = 200,
+    budget: Annotated[
+        int | None,
+        typer.Option("--budget", metavar="N", min=1, help=f"With '--depth 2': how many; by default {BUDGET}."),
+    ] = None,
     everything: Annotated[bool, typer.Option("--all", help="With '--depth 2': every second crash.")] = False,
     error: Annotated[str, typer.Option("--errno", metavar="E,...", help="With '--fault errno': only these.")] = "",
     victim: Annotated[list[str] | None, typer.Option("--victim", metavar="V", help="process or tree.")] = None,
@@ -138,6 +153,8 @@ def explore(
 
     if depth == 2 and fault is FaultName.ERRNO:
         raise UsageError("'--depth 2' strikes the init after a crash: it goes with '--fault kill' or 'power-cut'.")
+    if depth == 1 and (budget or everything):
+        raise UsageError("'--budget' and '--all' choose among second faults: give '--depth 2' as well.")
     if fault is FaultName.POWER_CUT:
         from crashinit.powercut.layout import layouts_of
 
@@ -164,11 +181,12 @@ def explore(
                 "options": storage_opt or (),
                 "deadline": deadline,
                 **{key: value for key, value in asked.items() if value},
-            }
+            },
+            OPTION_OF,
         )
         for root in roots
     ]
-    second = 0 if depth == 1 else sys.maxsize if everything else budget
+    second = 0 if depth == 1 else sys.maxsize if everything else budget or BUDGET
     return _campaign(
         lambda: scenarios, driver, provider, out, workers, select, baseline, resume=resume, force=force, second=second
     )

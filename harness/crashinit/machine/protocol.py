@@ -105,6 +105,7 @@ class Provider(Protocol):
     """A way to get machines on this host."""
 
     name: str
+    plugs: bool  # whether its machines take further disks (Pluggable)
     forks: bool  # whether its machines can be forked; else a trial takes place in the recorded init's own machine
 
     @property

@@ -32,6 +32,7 @@ class QemuProvider:
 
     name = "qemu"
     forks = True
+    plugs = True
 
     def __init__(self, *, memory: int = MEMORY, note: Callable[[str], None] = lambda text: None) -> None:
         """`memory`: bytes a machine; `note` is told what takes long, in sentences."""

@@ -30,6 +30,7 @@ class VagrantProvider:
 
     name = "vagrant"
     forks = True
+    plugs = False
 
     def __init__(self, *, memory: int = MEMORY, note: Callable[[str], None] = lambda text: None) -> None:
         """`memory`: MiB of the VM; `note` is told what takes long, in sentences. Raises HostError."""
