@@ -35,8 +35,10 @@ run: setup
 # A conformance report of DRIVER into OUT: all faults, then what wedges the driver once more in machines booted for it:
 # COLD says which of that, in the words of -k.
 COLD ?= steps or power
+# SELECT: which trials of all, likewise; a start of a daemon takes seconds, and its report says what was left out.
+SELECT ?= steps or conformance
 conformance: setup
-	$(BIN)/crashinit run scenarios/steps scenarios/conformance --driver $(DRIVER) -n $(WORKERS) --out $(OUT) --force || test $$? -eq 1
+	$(BIN)/crashinit run scenarios/steps scenarios/conformance --driver $(DRIVER) -k '$(SELECT)' -n $(WORKERS) --out $(OUT) --force || test $$? -eq 1
 	rm -rf $(OUT)/cold
 	-$(BIN)/crashinit replay $(OUT)/plan.json --failed --clause C01 -k '$(COLD)' --provider qemu-cold -n $(WORKERS) --out $(OUT)/cold
 	$(BIN)/crashinit report $(OUT) --readme
