@@ -1,6 +1,7 @@
 """What an adapter's author asks first: which drivers there are, and whether one of them works without a fault."""
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from crashinit import adapters
@@ -33,8 +34,10 @@ class Check:
         return all(verdict.status != "fail" for verdict in self.verdicts.values())
 
 
-def check(driver: str, provider: str, deadline: float = DEADLINE) -> Check:
-    """Run one init without faults, judge what it leads to.
+def check(
+    driver: str, provider: str, deadline: float = DEADLINE, note: Callable[[str], None] = lambda text: None
+) -> Check:
+    """Run one init without faults, judge what it leads to; `note` is told what takes long.
 
     Raises UsageError for an adapter that is wrong, DriverError when the init fails or never gets ready.
     """
@@ -42,7 +45,7 @@ def check(driver: str, provider: str, deadline: float = DEADLINE) -> Check:
     for file in adapter.install.files:
         file.path(adapter.base)
     setup = Setup("fresh", (), deadline)
-    with TrialRunner(get_provider(provider), adapter) as runner:
+    with TrialRunner(get_provider(provider, note=note), adapter) as runner:
         evidence, _ = runner.reference(setup)
     run = evidence.fault_run
     if said := trouble(run, adapter, setup):

@@ -69,11 +69,12 @@ def drivers_check(
 ) -> int:
     """Check an adapter file, then run one init without faults and judge it."""
     from crashinit import adapters
+    from crashinit.contract.clauses import CLAUSES
     from crashinit.drivers import check
 
     adapter = adapters.load(driver)
     print(f"{adapter.name}: {adapter.title}")
-    found = check(driver, provider.value, deadline)
+    found = check(driver, provider.value, deadline, note=lambda text: print(text, file=sys.stderr))
     ended = "got ready" if found.run.exit is None else "ended"
     print(f"without a fault its init {ended} after {found.run.seconds:.1f} s")
     print(f"operations: {', '.join(f'{step} {count}' for step, count in found.steps.items()) or 'none'}")
@@ -82,5 +83,5 @@ def drivers_check(
     for step in found.unexplained:
         print(f"no step '{step}': if that is how the driver works, say why in [absent]")
     for clause, verdict in found.verdicts.items():
-        print(f"{clause} {verdict.status:4} {verdict.reason}".rstrip())
+        print(f"{clause} {CLAUSES[clause].name:15} {verdict.status:4} {verdict.reason}".rstrip())
     return OK if found.ok and not found.unexplained else FAILED
