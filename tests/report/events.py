@@ -85,7 +85,7 @@ def sequence(trials: list[TrialResult], left_out: list[str] | None = None) -> li
     return events
 
 
-def report(out: Path, trials: list[TrialResult], **options: object) -> None:
+def report(out: Path | None, trials: list[TrialResult], **options: object) -> None:
     """Feed a whole run into the reports."""
     with Reports(out, **options) as emit:  # type: ignore[arg-type]
         for event in [*sequence(trials), RunFinished(83.2, False)]:
