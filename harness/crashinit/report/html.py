@@ -60,6 +60,7 @@ def render(run: RunRecord, out: Path) -> str:
         started=datetime.fromisoformat(run.started).strftime("%-d %B %Y, %H:%M UTC") if run.started else "",
         took="unknown" if run.seconds is None else duration(run.seconds),
         unfinished=_unfinished(run),
+        columns=len(columns),
         column_groups=[
             (phase, [victim for _, victim in group]) for phase, group in groupby(columns, key=lambda column: column[0])
         ],
