@@ -156,7 +156,7 @@ def test_tables_scroll_where_the_page_is_narrow(mixed_page: Page) -> None:
 
     assert [tag for tag, _ in elements] == ["div", "table", "div", "table"]
     assert all(attrs.get("tabindex") == "0" for tag, attrs in elements if tag == "div")
-    assert elements[1][1].get("style") == "min-width:39rem", "six columns have the width of their headings"
+    assert elements[1][1].get("style") == "min-width:45rem", "six columns have the width of their headings"
 
 
 def test_a_count_of_zero_can_be_read(tmp_path: Path) -> None:
