@@ -15,6 +15,7 @@ from crashinit.cli.app import exit_code
 from crashinit.contract.observation import OperationRecord
 from crashinit.errors import UsageError
 from crashinit.plan import Point, Setup, Trial, write
+from crashinit.report import baseline as known_failures
 from crashinit.selection import matcher
 
 from .report.events import failing, mixed, report, results
@@ -123,6 +124,24 @@ def test_compare_of_equal_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str
 
     assert cli.main(["compare", "a", "b"]) == 0
     assert capsys.readouterr().out == "30 trials are in both runs; 0 differ or are in one run only.\n"
+
+
+def test_a_count_of_one_is_no_plural(capsys: pytest.CaptureFixture[str]) -> None:
+    """One trial is in both runs, and one differs."""
+    report(Path("a"), results()[:1])
+    report(Path("b"), [failing(results()[0], "diverged", "two loops", {"C03": "fail"})])
+
+    assert cli.main(["compare", "a", "b"]) == 1
+    assert capsys.readouterr().out.endswith("\n1 trial is in both runs; 1 differs or is in one run only.\n")
+
+
+def test_baseline_prints_what_can_be_read_back(capsys: pytest.CaptureFixture[str]) -> None:
+    """`crashinit baseline DIR > FILE` is a baseline of the run's failures."""
+    report(Path("run"), mixed())
+
+    assert cli.main(["baseline", "run"]) == 0
+    Path("known.toml").write_text(capsys.readouterr().out)
+    assert [entry.id for entry in known_failures.load(Path("known.toml"))] == [mixed()[0].id, mixed()[7].id]
 
 
 def test_compare_of_different_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -59,6 +59,19 @@ def mixed() -> list[TrialResult]:
     return trials
 
 
+UNFIRED = "the fault never struck: the init ended after 62 operations"
+UNSEEN = "C02 one-pool: the machine's answer was not kept"
+
+
+def unjudged() -> list[TrialResult]:
+    """A trial that did not fire and one that could not be judged, each with clauses that the driver did not break."""
+    clauses = {"C01": "fail", "C02": "fail"}
+    return [
+        replace(failing(results()[0], "not-fired", UNFIRED, clauses), step="", operation="(the step does not occur)"),
+        failing(results()[1], "error", UNSEEN, clauses),
+    ]
+
+
 def failing(result: TrialResult, outcome: Outcome, reason: str, clauses: dict[str, str]) -> TrialResult:
     reasons = {clause: reason for clause, status in clauses.items() if status == "fail"}
     return replace(result, outcome=outcome, reason=reason, clauses=clauses, clause_reasons=reasons)  # type: ignore[arg-type]
@@ -72,7 +85,7 @@ def sequence(trials: list[TrialResult], left_out: list[str] | None = None) -> li
     return events
 
 
-def report(out: Path, trials: list[TrialResult], **options: object) -> None:
+def report(out: Path | None, trials: list[TrialResult], **options: object) -> None:
     """Feed a whole run into the reports."""
     with Reports(out, **options) as emit:  # type: ignore[arg-type]
         for event in [*sequence(trials), RunFinished(83.2, False)]:

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 from crashinit.errors import UsageError
-from crashinit.report import baseline
+from crashinit.events import RunFinished
+from crashinit.report import Reports, baseline, read
 from crashinit.report.baseline import Known
 
-from .events import failing, mixed, results
+from .events import failing, mixed, results, sequence
 
 WEDGED = failing(results()[0], "diverged", "C03: two loops", {"C03": "fail"})
 
@@ -73,6 +74,61 @@ def test_a_run_s_failures_make_its_first_baseline(tmp_path: Path) -> None:
     assert {result.outcome for result in judgement.new} == {"error"}
     assert len(judgement.expected) == 2
     assert judgement.mended == []
+
+
+def test_a_baseline_does_not_depend_on_the_order_in_which_trials_ended() -> None:
+    """Entries stand by id, below a comment that says what the file is and what its keys mean."""
+    text = baseline.written(mixed())
+    ids = [line for line in text.splitlines() if line.startswith("id = ")]
+
+    assert text == baseline.written(mixed()[::-1])
+    assert ids == sorted(ids)
+    comment = text.partition("\n\n[[known]]")[0]
+    assert all(line.startswith("#") for line in comment.splitlines())
+    for word in ("--baseline", "'clauses'", "'sometimes = true'"):
+        assert word in comment
+
+
+def test_a_clean_run_has_a_baseline_too(tmp_path: Path) -> None:
+    """Its baseline holds nothing, and can be read."""
+    path = tmp_path / "baseline.toml"
+    path.write_text(baseline.written(results()))
+
+    assert baseline.load(path) == ()
+
+
+def test_an_entry_that_names_no_trial_fails_a_whole_run() -> None:
+    """A stale or misspelt entry is a sentence, and the run does not pass; of a part of a run nothing can be said."""
+    known = [Known(id=WEDGED.id, reason="moby 1"), Known(id="steps/mkfz/*", reason="moby 2", sometimes=True)]
+    whole = baseline.judge([WEDGED], known, whole=True)
+
+    assert (whole.passed, whole.rotten, whole.stale) == (False, True, known[1:])
+    assert whole.sentences() == [
+        "names nothing: 'steps/mkfz/*' (moby 2) matches no trial of the run: correct it, or take it out of the "
+        "baseline",
+        "baseline: 1 known failure, 0 new, 0 no longer fail, 1 entry names nothing",
+    ]
+    assert baseline.judge([WEDGED], known).passed
+
+
+@pytest.mark.parametrize(
+    ("left_out", "interrupted", "whole"),
+    [
+        (["steps/mkfs: 12 operations in rows of the same kind on the same object"], False, True),
+        (["3 of the plan's 33 trials: they were not selected"], False, False),
+        (["explore/kill: 40 boundaries in other steps than mkfs"], False, False),
+        ([], True, False),
+    ],
+)
+def test_a_run_is_whole_if_it_was_not_narrowed(
+    tmp_path: Path, left_out: list[str], interrupted: bool, whole: bool
+) -> None:
+    """'-k', '--step' and an interruption each leave a part of a run."""
+    with Reports(tmp_path) as emit:
+        for event in [*sequence(results(), left_out), RunFinished(1.0, interrupted)]:
+            emit(event)
+
+    assert baseline.is_whole(read(tmp_path)) == whole
 
 
 @pytest.mark.parametrize(

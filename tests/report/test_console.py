@@ -1,15 +1,34 @@
 """What a run says on a terminal and in a log."""
 
 import io
+import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from crashinit.events import Note, RunFinished, RunStarted, TrialFinished, TrialStarted
+from crashinit.events import Event, Note, RunExtended, RunFinished, RunStarted, TrialFinished, TrialResult, TrialStarted
 from crashinit.report import Reports
 from crashinit.report.console import LiveConsole, Progress, QuietConsole, listener
 from rich.console import Console
 
-from .events import mixed, report, results, sequence
+from .events import failing, mixed, report, results, sequence
+
+LONG = "C04 no-leaks: temporary file 'metadata/.tmp{}' is left, and so is whatever else it was that nobody cleared away"
+
+
+def alike(count: int) -> list[TrialResult]:
+    """Trials that fail in the same way but for a number."""
+    return [failing(r, "diverged", LONG.format(n), {"C04": "fail"}) for n, r in enumerate(results()[:count], 1000)]
+
+
+def on_terminal(trials: list[TrialResult], out: Path | None, width: int = 80) -> str:
+    """What stays on a terminal after a run: the display below it is left out."""
+    console, stream = terminal(width=width)
+    face = LiveConsole(console, out, Progress())
+    for event in [*sequence(trials), RunFinished(83.2, False)]:
+        face(event)
+        face.close()
+    return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", stream.getvalue())
 
 
 def log_console() -> tuple[Console, io.StringIO]:
@@ -17,15 +36,15 @@ def log_console() -> tuple[Console, io.StringIO]:
     return Console(file=stream, width=80), stream
 
 
-def quiet(trials: list[object], out: Path | None = None) -> str:
+def quiet(trials: list[TrialResult], out: Path | None = None) -> str:
     console, stream = log_console()
-    report(out, trials, console=console)  # type: ignore[arg-type]
+    report(out, trials, console=console)
     return stream.getvalue()
 
 
-def terminal(height: int = 40) -> tuple[Console, io.StringIO]:
+def terminal(height: int = 40, width: int = 100) -> tuple[Console, io.StringIO]:
     stream = io.StringIO()
-    return Console(file=stream, width=100, height=height, force_terminal=True, color_system=None, _environ={}), stream
+    return Console(file=stream, width=width, height=height, force_terminal=True, color_system=None, _environ={}), stream
 
 
 def test_the_stream_decides() -> None:
@@ -39,7 +58,7 @@ def test_the_stream_decides() -> None:
 
 def test_log_names_each_failure_once_with_reason_and_command() -> None:
     """Every failure is one line with outcome and id, then its reason and how to repeat it, not folded."""
-    said = quiet(mixed()).splitlines()  # type: ignore[arg-type]
+    said = quiet(mixed()).splitlines()
 
     place = said.index("✗ diverged  steps/loopback/before/op/process")
     assert said[place + 1] == "    C03: <data> is attached twice & leaks"
@@ -49,7 +68,7 @@ def test_log_names_each_failure_once_with_reason_and_command() -> None:
 
 def test_log_ends_with_the_table_the_counts_and_the_report(tmp_path: Path) -> None:
     """The summary has five steps by before/during/after by victim, the totals, and where the report is."""
-    said = quiet(mixed(), tmp_path)  # type: ignore[arg-type]
+    said = quiet(mixed(), tmp_path)
     rows = {line.split()[0]: line.split()[1:] for line in said.splitlines() if line.startswith((" loopback", " mkfs"))}
 
     assert {"loopback": ["0/1", *["1/1"] * 5], "mkfs": ["1/1"] * 6} == rows
@@ -59,7 +78,7 @@ def test_log_ends_with_the_table_the_counts_and_the_report(tmp_path: Path) -> No
 
 def test_log_of_a_long_run_is_short() -> None:
     """A run without failures says a progress line for every tenth of it, not one a trial."""
-    said = quiet(results())  # type: ignore[arg-type]
+    said = quiet(results())
 
     assert said.count("of 30 trials, ") == 5
     assert "15 of 30 trials, 15 converged; about" in said
@@ -67,7 +86,7 @@ def test_log_of_a_long_run_is_short() -> None:
 
 def test_no_escape_sequences_in_a_log() -> None:
     """A log is plain text."""
-    assert "\x1b" not in quiet(results())  # type: ignore[arg-type]
+    assert "\x1b" not in quiet(results())
 
 
 def test_an_interruption_says_how_to_go_on(tmp_path: Path) -> None:
@@ -141,3 +160,109 @@ def test_live_display_gives_the_terminal_back(tmp_path: Path) -> None:
         raise RuntimeError
 
     assert stream.getvalue().rindex("\x1b[?25h") > stream.getvalue().rindex("\x1b[?25l")
+
+
+def test_failures_that_are_alike_are_told_once(tmp_path: Path) -> None:
+    """At the end each kind has its sentence, its number and one command; while the run goes on each failure its id."""
+    for said in (on_terminal(alike(9), tmp_path, 200), quiet(alike(9), tmp_path)):
+        running, _, end = said.partition("metadata-save")
+        lines = end.splitlines()
+        place = lines.index(f"✗ 9 trials diverged: C04: {LONG.format(1000)}")
+
+        assert lines[place + 1] == f"    {alike(1)[0].replay} --run {tmp_path}"
+        assert end.count("crashinit replay") == 1
+        assert running.count("✗ diverged  steps/") == 9
+        assert running.count("is left") == 1
+
+
+def test_kinds_of_failures_are_those_of_the_page_in_plain_words() -> None:
+    """Wedges come first and say what becomes of the inits after; what was not judged comes last, with its reason."""
+    trials = mixed()
+    trials[1] = replace(failing(trials[1], "diverged", "stuck", {"C01": "fail", "C08": "n/a"}), restarts=3)
+    said = on_terminal(trials, None, 200).splitlines()
+
+    assert [line.rstrip("\x00") for line in said if re.match(r". \d+ trial", line)] == [
+        "✗ 1 trial diverged: C01: stuck. No init succeeds any more (3 tried)",
+        "✗ 1 trial diverged: C03: C03: <data> is attached twice & leaks",
+        "○ 1 trial did not fire: the operation did not occur",
+        "! 1 trial could not be judged: the machine died: panic",
+    ]
+
+
+def test_a_terminal_breaks_no_word_and_no_command(tmp_path: Path) -> None:
+    """At 80 columns sentences are folded between words; commands and paths stay whole, for the terminal to fold."""
+    out = tmp_path / "a-directory-whose-name-alone-is-nearly-as-long-as-a-line-of-the-terminal"
+    trials = [*alike(2), *results()[2:]]
+    trials[2] = replace(trials[2], same_as=trials[3].id)
+    said = on_terminal(trials, out)
+
+    assert f"    {trials[0].replay} --run {out}\n" in said
+    assert f"report: {out / 'report.html'}\n" in said
+    assert "'same_as'" in said
+    assert "merged: 1 trial is the very fault of another trial, which stands for it;" in " ".join(said.split())
+    for line in said.splitlines():
+        assert len(line) <= 80 or str(out) in line
+    assert f"2 trials diverged: C04: {LONG.format(1000)}" in " ".join(said.split())
+
+
+def test_the_end_of_a_running_trial_s_id_is_seen() -> None:
+    """Where an id is too long for the line it is cut in the middle: trials differ at their end."""
+    console, _ = terminal(width=60)
+    trials = [replace(trial, id=trial.id.replace("/op/", f"/{'x' * 60}/")) for trial in results()[:2]]
+    face = LiveConsole(console, None, Progress(now=lambda: 0.0))
+    face(RunStarted("reference", "qemu", "tcg", [trial.id for trial in trials]))
+    for worker, trial in enumerate(trials):
+        face(TrialStarted(trial.id, worker))
+    with console.capture() as capture:
+        console.print(face._render())
+    face.close()
+
+    lines = [line.rstrip() for line in capture.get().splitlines() if "worker" in line]
+    assert [line[-10:].rpartition("/")[2] for line in lines] == ["process", "tree"]
+    assert all(len(line) <= 60 and "steps" in line for line in lines)
+
+
+def test_the_live_display_does_not_repeat_failures() -> None:
+    """A failure stands above the display, and not in it as well."""
+    console, _ = terminal()
+    face = LiveConsole(console, None, Progress(now=lambda: 0.0))
+    for event in sequence(alike(9)):
+        face(event)
+    with console.capture() as capture:
+        console.print(face._render())
+    face.close()
+
+    assert "9 diverged" in capture.get()
+    assert "steps/" not in capture.get()
+
+
+def test_a_table_that_is_too_wide_is_one_a_phase() -> None:
+    """With many victims no heading is cut off: before, during and after have a table each."""
+    trials = [
+        replace(trial, id=f"{trial.id}/{victim}", victim=victim)
+        for trial in results()
+        for victim in ("process", "tree", "once", "always", "machine")
+    ]
+    said = on_terminal(trials, None)
+
+    assert "…" not in said
+    assert said.count(" metadata-save ") == 3
+
+
+def test_of_a_run_of_nothing_nothing_is_said(tmp_path: Path) -> None:
+    """That no trial matched is one sentence of the command; an empty table and counts of nothing do not hide it."""
+    events: list[Event] = [
+        RunStarted("reference", "qemu", "tcg", [], ["3 of the plan's 3 trials: they were not selected"])
+    ]
+    for console, stream in (log_console(), terminal()):
+        face = listener(console, tmp_path)
+        for event in [*events, RunExtended([], []), RunFinished(0.0, False)]:
+            face(event)
+            face.close()
+
+        assert "".join(re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", stream.getvalue()).split()) in ("", "preparing" * 2)
+
+
+def test_an_operation_outside_every_step_has_a_row() -> None:
+    """It is labelled as in the page."""
+    assert "(no step)" in quiet([replace(results()[0], step="")])

@@ -9,7 +9,7 @@ from crashinit.report import RunRecord, read
 from crashinit.report.differential import Side, drawn, rows
 from rich.console import Console
 
-from .events import failing, report, results
+from .events import failing, report, results, unjudged
 
 
 def run(directory: Path, trials: list[TrialResult]) -> RunRecord:
@@ -39,6 +39,11 @@ def test_a_side_tells_outcome_restarts_and_leftovers() -> None:
     assert str(Side.of([late, results()[1]])) == "1/2, up to 3 restarts, leftovers in 1: C01 C04"
     assert str(Side.of([never])) == "0/1, never up in 1: C01"
     assert str(Side.of([])) == "-"
+
+
+def test_a_side_does_not_blame_the_driver_for_what_was_not_judged() -> None:
+    """Trials that did not fire or could not be judged are counted, and that is all."""
+    assert str(Side.of([*unjudged(), results()[2]])) == "1/3, 2 not judged"
 
 
 def test_drivers_that_fail_differently_are_not_equal(tmp_path: Path) -> None:

@@ -6,10 +6,11 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from crashinit.events import RunFinished
+from crashinit import adapters
+from crashinit.events import RunFinished, RunStarted
 from crashinit.report import Reports
 
-from .events import mixed, report, results, sequence
+from .events import mixed, report, results, sequence, unjudged
 
 VOID = {"meta", "link", "input", "br"}
 
@@ -122,6 +123,47 @@ def test_clause_table(mixed_page: Page) -> None:
 
     assert "C03 backing 27 1 \N{EN DASH} C03: <data> is attached twice & leaks" in rows
     assert "C12 \N{EN DASH} \N{EN DASH} 27 there was no data before the fault \N{MULTIPLICATION SIGN}27" in rows
+
+
+def test_a_trial_without_a_verdict_counts_for_no_clause(tmp_path: Path) -> None:
+    """Neither the clause table nor the trial's entry holds against the driver what was not judged, and that is said."""
+    report(tmp_path, [*unjudged(), results()[2]])
+    shown = page(tmp_path)
+
+    assert "C01 1 \N{EN DASH} \N{EN DASH}" in [words(row) for row in shown.rows]
+    assert not any("C02" in row for row in shown.rows)
+    assert [attrs["data-failed"] for attrs, _ in shown.trials] == ["", "", ""]
+    assert "Of 3 trials 1 was judged." in words(shown.text)
+    assert "C01 fail" not in words(shown.text)
+
+
+def test_the_heading_is_the_driver_s_title(tmp_path: Path) -> None:
+    """A driver that is given by its adapter's path is called by its title, with the path below it."""
+    shipped = str(Path(adapters.__file__).parent / "reference.toml")
+    for driver, heading in ((shipped, adapters.load("reference").title), ("gone.toml", "gone.toml")):
+        with Reports(tmp_path) as emit:
+            emit(RunStarted(driver, "qemu", "tcg", []))
+            emit(RunFinished(1.0, False))
+        text = (tmp_path / "report.html").read_text(encoding="utf-8")
+
+        assert f"<h1>{heading} <span" in text
+        assert (f"<dt>driver</dt><dd>{driver}</dd>" in text) == (driver != heading)
+
+
+def test_tables_scroll_where_the_page_is_narrow(mixed_page: Page) -> None:
+    """Each table stands in a box that scrolls sideways, and that a keyboard reaches."""
+    elements = [(tag, attrs) for tag, attrs in mixed_page.tags if tag == "table" or attrs.get("class") == "scroll"]
+
+    assert [tag for tag, _ in elements] == ["div", "table", "div", "table"]
+    assert all(attrs.get("tabindex") == "0" for tag, attrs in elements if tag == "div")
+    assert elements[1][1].get("style") == "min-width:45rem", "six columns have the width of their headings"
+
+
+def test_a_count_of_zero_can_be_read(tmp_path: Path) -> None:
+    """Nothing is made pale by transparency, which takes a text's contrast away."""
+    report(tmp_path, results())
+
+    assert "opacity" not in (tmp_path / "report.html").read_text(encoding="utf-8")
 
 
 def test_mask_and_what_was_left_out_are_told(tmp_path: Path) -> None:

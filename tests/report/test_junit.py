@@ -6,7 +6,7 @@ from xml.etree import ElementTree as ET
 from crashinit.events import RunFinished
 from crashinit.report import Reports
 
-from .events import mixed, report, sequence
+from .events import mixed, report, sequence, unjudged
 
 
 def suites(out: Path) -> ET.Element:
@@ -52,6 +52,16 @@ def test_a_failure_says_why_and_how_to_see_it_again(tmp_path: Path) -> None:
     assert failure.get("message") == "C03: <data> is attached twice & leaks"
     assert "C03 fail: C03: <data> is attached twice & leaks" in (failure.text or "")
     assert mixed()[0].replay in (failed.findtext("system-out") or "")
+
+
+def test_a_trial_without_a_verdict_blames_no_clause(tmp_path: Path) -> None:
+    """What did not fire or could not be judged has its reason, but no list of failed clauses."""
+    report(tmp_path, unjudged())
+
+    for trial in unjudged():
+        (told,) = [child for child in case(suites(tmp_path), trial.id) if child.tag != "system-out"]
+        assert trial.reason in (told.text or "")
+        assert "C01 fail" not in (told.text or "")
 
 
 def test_characters_that_xml_cannot_hold_are_written_out(tmp_path: Path) -> None:

@@ -3,9 +3,11 @@
 from dataclasses import replace
 from pathlib import Path
 
-from crashinit.report import plain
+from crashinit.events import RunFinished
+from crashinit.report import Reports, plain
+from crashinit.report.kinds import REASON
 
-from .events import failing, mixed, report, results
+from .events import UNFIRED, UNSEEN, failing, mixed, report, results, sequence, unjudged
 
 
 def text(directory: Path) -> str:
@@ -34,7 +36,7 @@ def test_every_kind_of_failure_has_a_reason_and_a_command(tmp_path: Path) -> Non
     assert "> C03: \\<data> is attached twice & leaks" in said
     assert f"    crashinit replay {mixed()[0].id} --run {tmp_path / 'run'}" in said
     assert "init was disturbed in 28 trials. In 27 of them" in said
-    assert "### not-fired: 1 trial" in said
+    assert f"- `{mixed()[7].id}`" in said.partition("## Did not fire\n")[2]
     assert "| steps/pool-create | 6 | 4 | 0 | 1 | 1 |" in said
 
 
@@ -83,7 +85,7 @@ def test_a_long_reason_keeps_its_beginning_and_its_end(tmp_path: Path) -> None:
 
     assert line.startswith("> begin x")
     assert line.endswith("x end")
-    assert len(line) < plain.REASON + 10
+    assert len(line) < REASON + 10
 
 
 def test_a_failure_that_a_cold_boot_does_not_show_is_named(tmp_path: Path) -> None:
@@ -92,6 +94,69 @@ def test_a_failure_that_a_cold_boot_does_not_show_is_named(tmp_path: Path) -> No
     report(tmp_path / "run" / plain.CONFIRMED, [mixed()[0], results()[7]])
     said = text(tmp_path / "run")
 
-    assert "2 of the 2 failures were tried again" in said
+    assert "2 of the 3 trials that did not converge were tried again" in said
     assert "1 of them ended as before" in said
     assert f"- {mixed()[7].id}: not-fired, from a cold boot converged" in said
+
+
+def test_a_trial_without_a_verdict_is_no_failure_of_the_driver(tmp_path: Path) -> None:
+    """What did not fire or could not be judged counts for no clause, and has a section with ids and reasons."""
+    report(tmp_path / "run", [*unjudged(), *results()[2:]])
+    said = text(tmp_path / "run")
+    wedges, _, rest = said.partition("## Did not fire\n")
+    unfired, _, errors = rest.partition("## What the harness could not judge\n")
+
+    assert "init was disturbed in 28 trials. In 28 of them the init that followed put everything in order. " in said
+    assert "In 0 it failed. In 1 further trial the fault did not fire. 1 trial could not be judged." in said
+    assert "fails in" not in said
+    assert "- C01: in all 28 trials that it applies to" in said
+    assert "Nothing in the 28 trials that were judged." in said
+    assert "None in the 28 trials that were judged: after each fault" in wedges
+    for trial, section, reason in zip(unjudged(), (unfired, errors), (UNFIRED, UNSEEN), strict=True):
+        assert f"- `{trial.id}`" in section
+        assert f"> {reason}" in section
+        assert f"    {trial.replay} --run {tmp_path / 'run'}" in section
+
+
+def test_a_run_without_a_verdict_claims_nothing(tmp_path: Path) -> None:
+    """Where no trial was judged nothing holds, nothing fails, and no wedge is denied."""
+    report(tmp_path / "unjudged", unjudged())
+    report(tmp_path / "none", [])
+
+    for name in ("unjudged", "none"):
+        said = text(tmp_path / name)
+        assert "In short: nothing is known of the driver, since no trial was judged." in said
+        assert said.count("Not known: no clause was judged.") == 2
+        assert "Not known: no trial was judged." in said
+        assert "Nothing: every clause" not in said
+        assert "None: after every fault" not in said
+
+
+def test_what_an_interruption_left_undone_is_told(tmp_path: Path) -> None:
+    """The planned trials without a result are counted at the top, and nothing is claimed of them."""
+    with Reports(tmp_path / "run") as emit:
+        for event in [*sequence(results())[:5], RunFinished(4.0, True)]:
+            emit(event)
+    said = text(tmp_path / "run")
+
+    short = said.partition("## What was run")[0]
+    assert "28 of the 30 planned trials have no result: the run was interrupted." in short
+    assert "Nothing in the 2 trials that were judged." in said
+    assert "None in the 2 trials that were judged:" in said
+
+
+def test_one_trial_is_no_plural(tmp_path: Path) -> None:
+    """A clause that applies to one trial, and one that fails in it."""
+    report(tmp_path / "run", [failing(results()[0], "diverged", "late", {"C01": "pass", "C04": "fail"})])
+    said = text(tmp_path / "run")
+
+    assert "- C01: in the 1 trial that it applies to" in said
+    assert "- C04: fails in 1 of 1 trial" in said
+    assert "1 trials" not in said
+
+
+def test_an_operation_outside_every_step_is_labelled(tmp_path: Path) -> None:
+    """No line of the list begins with nothing."""
+    report(tmp_path / "run", [replace(failing(results()[0], "diverged", "late", {"C04": "fail"}), step="")])
+
+    assert "- (no step): `loop.set-fd data#1` (process)" in text(tmp_path / "run")

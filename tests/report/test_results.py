@@ -14,7 +14,7 @@ from crashinit.events import Event, RunFinished, RunStarted, TrialFinished
 from crashinit.report import Reports, read, remake
 from crashinit.report.results import duration, finished_ids
 
-from .events import mixed, report, results, sequence
+from .events import mixed, report, results, sequence, unjudged
 
 
 def lines(out: Path) -> list[dict[str, object]]:
@@ -86,6 +86,16 @@ def test_summary_has_the_fixed_keys_and_counts(tmp_path: Path) -> None:
         },
     }
     assert fixed == {key: summary[key] for key in fixed}
+
+
+def test_a_trial_without_a_verdict_counts_for_no_clause(tmp_path: Path) -> None:
+    """What did not fire or could not be judged is counted by its outcome alone."""
+    report(tmp_path, [*unjudged(), results()[2]])
+
+    summary = json.loads((tmp_path / "summary.json").read_text())
+    assert (summary["trials"], summary["converged"], summary["not_fired"], summary["error"]) == (3, 1, 1, 1)
+    assert summary["clauses"]["C01"] == {"pass": 1, "fail": 0, "na": 0}
+    assert "C02" not in summary["clauses"]
 
 
 def test_remake_gives_the_same_files(tmp_path: Path) -> None:

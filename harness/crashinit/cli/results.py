@@ -31,6 +31,7 @@ def judge(directory: Annotated[Path, typer.Argument(metavar="DIR", help="The dir
     """Judge a run's stored evidence again, by the contract as it is now; no machine is needed."""
     from crashinit import campaign
     from crashinit.report import read, replace_results
+    from crashinit.report.words import many
 
     results = read(directory).results
     again = campaign.judge_again(results, directory)
@@ -38,7 +39,7 @@ def judge(directory: Annotated[Path, typer.Argument(metavar="DIR", help="The dir
     changed = [new.id for old, new in zip(results, again, strict=True) if old.as_json() != new.as_json()]
     for trial in changed:
         print(trial)
-    print(f"{len(again)} trials were judged again; {len(changed)} of them came out differently.")
+    print(f"{many(len(again), 'trial was', 'trials were')} judged again; {len(changed)} of them came out differently.")
     return exit_code(directory)
 
 
@@ -60,6 +61,7 @@ def compare(
     """What changed between two runs; exit 1 if anything did."""
     from crashinit.report import compare as comparing
     from crashinit.report import read
+    from crashinit.report.words import many
 
     left, right = read(first), read(second)
     if left.driver != right.driver:
@@ -69,7 +71,8 @@ def compare(
         print(change.id)
         for detail in change.details:
             print(f"    {detail}")
-    print(f"{comparison.common} trials are in both runs; {len(comparison.changes)} differ or are in one run only.")
+    common = many(comparison.common, "trial is", "trials are")
+    print(f"{common} in both runs; {many(len(comparison.changes), 'differs or is', 'differ or are')} in one run only.")
     if not comparison.common:
         return NOTHING_RAN if comparison.equal else FAILED
     return OK if comparison.equal else FAILED
@@ -80,11 +83,13 @@ def _side_by_side(left: "RunRecord", right: "RunRecord") -> int:
     from rich.console import Console
 
     from crashinit.report import differential
+    from crashinit.report.words import many
 
     rows = differential.rows(left, right)
     if not rows:
         return fail("error: the two runs have no step, phase and victim in common.", NOTHING_RAN)
     Console().print(differential.drawn(rows, left, right))
     different = sum(not row.equal for row in rows)
-    print(f"{len(rows)} kinds of crash are in both runs; in {different} of them the drivers come out differently.")
+    kinds = many(len(rows), "kind of crash is", "kinds of crash are")
+    print(f"{kinds} in both runs; in {different} of them the drivers come out differently.")
     return FAILED if different else OK

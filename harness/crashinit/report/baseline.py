@@ -5,11 +5,13 @@ id = "steps/mkfs/during/*/tree"
 reason = "docker 20.10 takes a base without a file system for an initialised one (moby 5684)"
 clauses = ["C06", "C07"]  # if given, the failure of any other clause is new
 sometimes = true          # a race: it may also converge
+
+An entry that names no trial of a whole run is as wrong as one that is mended.
 """
 
 import tomllib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -17,6 +19,21 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from crashinit.errors import UsageError
 from crashinit.events import TrialResult
+from crashinit.report.results import RunRecord
+from crashinit.report.words import many
+
+# Of the sentences on what a run left out, those that say that only a part of it was asked for
+NARROWED = ("they were not selected", "boundaries in other steps than")
+
+HEADER = """\
+# Failures that are known, for '--baseline FILE' of 'crashinit run' and 'crashinit explore'.
+# With it a run passes if just these trials fail. A failure that is not written here fails it, and so does an entry
+# whose trials do not fail any more, or which names no trial of a run that was not narrowed by '-k' or '--step'.
+#
+# Go through the entries, and say in each 'reason' why it fails, or who knows of it. 'id' may hold '*' for many trials.
+# 'clauses' are the clauses that are known to fail: the failure of any other is new. Without it, any may fail.
+# 'sometimes = true' says that the failure is a race: the trial may converge as well.
+"""
 
 
 class Known(BaseModel):
@@ -40,7 +57,7 @@ class Known(BaseModel):
 class _File(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    known: tuple[Known, ...]
+    known: tuple[Known, ...] = ()  # a clean run's baseline holds nothing
 
 
 @dataclass(frozen=True)
@@ -50,10 +67,16 @@ class Judgement:
     expected: list[TrialResult]
     new: list[TrialResult]  # failures that the baseline does not know
     mended: list[tuple[TrialResult, Known]]  # known failures that did not fail
+    stale: list[Known] = field(default_factory=list)  # entries that name no trial
 
     @property
     def passed(self) -> bool:
-        return not self.new and not self.mended
+        return not self.new and not self.rotten
+
+    @property
+    def rotten(self) -> bool:
+        """Whether the baseline itself is out of date."""
+        return bool(self.mended or self.stale)
 
     def sentences(self) -> list[str]:
         """What a reader must know, one line each."""
@@ -62,10 +85,16 @@ class Judgement:
             f"no longer fails: {result.id}: take '{known.id}' ({known.reason}) out of the baseline"
             for result, known in self.mended
         ]
-        lines.append(
-            f"baseline: {len(self.expected)} known failures, {len(self.new)} new, {len(self.mended)} no longer fail"
-        )
-        return lines
+        lines += [
+            f"names nothing: '{known.id}' ({known.reason}) matches no trial of the run: correct it, or take it out of "
+            "the baseline"
+            for known in self.stale
+        ]
+        mended = f"{len(self.mended)} no longer {'fails' if len(self.mended) == 1 else 'fail'}"
+        counts = [many(len(self.expected), "known failure"), f"{len(self.new)} new", mended]
+        if self.stale:
+            counts.append(many(len(self.stale), "entry names nothing", "entries name nothing"))
+        return [*lines, f"baseline: {', '.join(counts)}"]
 
 
 def load(path: Path) -> tuple[Known, ...]:
@@ -82,8 +111,17 @@ def load(path: Path) -> tuple[Known, ...]:
         raise UsageError(f"the baseline '{path}': '{where}': {first['msg']}.") from error
 
 
-def judge(results: Sequence[TrialResult], known: Sequence[Known]) -> Judgement:
-    """Sort results by whether their outcome was known. The harness's own errors are never known: they are new."""
+def is_whole(run: RunRecord) -> bool:
+    """Whether the run tried all that it could: nothing was left unselected, and nothing interrupted it."""
+    narrowed = any(words in sentence for sentence in run.left_out for words in NARROWED)
+    return not narrowed and not run.interrupted and not run.not_run
+
+
+def judge(results: Sequence[TrialResult], known: Sequence[Known], *, whole: bool = False) -> Judgement:
+    """Sort results by whether their outcome was known. The harness's own errors are never known: they are new.
+
+    `whole`: these are all results of a whole run, so that an entry that matches none of them names nothing.
+    """
     expected: list[TrialResult] = []
     new: list[TrialResult] = []
     mended: list[tuple[TrialResult, Known]] = []
@@ -96,12 +134,14 @@ def judge(results: Sequence[TrialResult], known: Sequence[Known]) -> Judgement:
             expected.append(result)
         else:
             new.append(result)
-    return Judgement(expected, new, mended)
+    named = {entry.id for entry in known for result in results if fnmatchcase(result.id, entry.id)}
+    return Judgement(expected, new, mended, [entry for entry in known if whole and entry.id not in named])
 
 
 def written(results: Sequence[TrialResult]) -> str:
-    """A first baseline from a run's failures, for a person to go through."""
-    return "\n".join(_entry(result) for result in results if result.outcome in ("diverged", "not-fired"))
+    """A first baseline from a run's failures by id, for a person to go through."""
+    failures = sorted((r for r in results if r.outcome in ("diverged", "not-fired")), key=lambda result: result.id)
+    return "\n".join([HEADER, *map(_entry, failures)])
 
 
 def _entry(result: TrialResult) -> str:

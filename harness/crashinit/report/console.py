@@ -1,5 +1,7 @@
 """What a run says while it goes on: a live display on a terminal, quiet lines anywhere else."""
 
+import re
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -10,6 +12,7 @@ from pathlib import Path
 from rich import box
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
+from rich.measure import Measurement
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
@@ -26,10 +29,18 @@ from crashinit.events import (
     TrialResult,
     TrialStarted,
 )
-from crashinit.report.results import MARKS, duration, table, worst
+from crashinit.report.again import replay
+from crashinit.report.kinds import Kind, first, is_wedge, kind_of, kinds, restarts, short
+from crashinit.report.results import MARKS, NO_STEP, duration, table, worst
+from crashinit.report.words import many, middle_cut
 
 STYLES: dict[Outcome, str] = {"converged": "green", "diverged": "bold red", "not-fired": "yellow", "error": "magenta"}
-_LAST_FAILURES = 5
+ENDINGS: dict[Outcome, str] = {
+    "converged": "converged",
+    "diverged": "diverged",
+    "not-fired": "did not fire",
+    "error": "could not be judged",
+}
 MERGED = "'same_as' in results.jsonl names it"
 
 
@@ -103,6 +114,7 @@ class LiveConsole:
         self._out = out
         self._progress = progress
         self._live: Live | None = None
+        self._told: set[Kind] = set()
 
     def __call__(self, event: Event) -> None:
         self._progress(event)
@@ -110,12 +122,14 @@ class LiveConsole:
             self._live = Live(console=self._console, get_renderable=self._render, refresh_per_second=4, transient=True)
             self._live.start()
         match event:
-            case RunStarted():
-                self._console.print(_opening(event), highlight=False)
-            case RunExtended(trials):
-                self._console.print(_further(trials), highlight=False)
+            case RunStarted() if self._progress.total:
+                _say(self._console, _opening(event))
+            case RunExtended(trials) if trials:
+                _say(self._console, _further(trials))
             case TrialFinished(result) if result.outcome != "converged":
-                self._console.print(_failure(result), highlight=False)
+                _say(self._console, _failed(result))
+                if _is_first(result, self._told):
+                    _say(self._console, short(result.reason), indent=4)
             case RunFinished():
                 self.close()
                 _closing(self._console, self._progress, event, self._out)
@@ -146,14 +160,7 @@ class LiveConsole:
             parts.append(Text(progress.note, style="dim"))
         for trial, (worker, start) in sorted(progress.running.items(), key=lambda item: item[1]):
             line = Text(f"  worker {worker}  {duration(progress.elapsed(start)):>7}  ", style="dim")
-            parts.append(line.append(trial, style="not dim"))
-        failed = [result for result in progress.results if result.outcome != "converged"]
-        if len(failed) > _LAST_FAILURES:
-            parts.append(Text("last failures:", style="dim"))
-            parts += [
-                Text(f"  {MARKS[result.outcome]} {result.id}", style=STYLES[result.outcome])
-                for result in failed[-_LAST_FAILURES:]
-            ]
+            parts.append(line.append(middle_cut(trial, self._console.width - line.cell_len), style="not dim"))
         for part in parts:
             if isinstance(part, Text):
                 part.no_wrap, part.overflow = True, "ellipsis"
@@ -161,25 +168,32 @@ class LiveConsole:
 
 
 class QuietConsole:
-    """A listener for logs: a line at the start, one a failure, one every tenth of the run, a summary."""
+    """A listener for logs: a line at the start, one a failure, one every tenth of the run, a summary.
+
+    The first failure of each kind has two lines more: why, and how to see it again.
+    """
 
     def __init__(self, console: Console, out: Path | None, progress: Progress) -> None:
         self._console = console
         self._out = out
         self._progress = progress
+        self._told: set[Kind] = set()
 
     def __call__(self, event: Event) -> None:
         self._progress(event)
         match event:
             case Note(text):
-                self._say(text)
-            case RunStarted():
-                self._say(_opening(event))
-            case RunExtended(trials):
-                self._say(_further(trials))
+                _say(self._console, text)
+            case RunStarted() if self._progress.total:
+                _say(self._console, _opening(event))
+            case RunExtended(trials) if trials:
+                _say(self._console, _further(trials))
             case TrialFinished(result):
                 if result.outcome != "converged":
-                    self._say(_failure(result))
+                    _say(self._console, _failed(result))
+                    if _is_first(result, self._told):
+                        for line in filter(None, [result.reason, replay(result, self._out)]):
+                            _say(self._console, line, indent=4)
                 self._pace()
             case RunFinished():
                 _closing(self._console, self._progress, event, self._out)
@@ -194,28 +208,26 @@ class QuietConsole:
         done, total = len(progress.all_results), progress.total
         if done < total and done % min(50, max(5, ceil(total / 10))) == 0:
             left = duration(progress.eta() or 0.0)
-            self._say(f"{done} of {total} trials, {_counts(progress.counts).plain}; about {left} left")
-
-    def _say(self, text: str | Text) -> None:
-        # Lines in a log are for grep: they are not folded at some width.
-        self._console.print(text, soft_wrap=True, highlight=False, markup=False)
+            said = f"{done} of {many(total, 'trial')}, {_counts(progress.counts).plain}; about {left} left"
+            _say(self._console, said)
 
 
 def listener(console: Console, out: Path | None, progress: Progress | None = None) -> LiveConsole | QuietConsole:
     """The live display if the console is a terminal, else quiet lines. `out` is where the report will be."""
-    face = LiveConsole if console.is_terminal and not console.is_dumb_terminal else QuietConsole
+    face = LiveConsole if _is_for_people(console) else QuietConsole
     return face(console, out, progress or Progress())
 
 
-def results_table(results: list[TrialResult]) -> Table:
-    """Five steps x before/during/after x victim: how many of the trials converged."""
+def results_table(results: list[TrialResult], only: str | None = None) -> Table:
+    """Five steps x before/during/after x victim: how many of the trials converged; or `only` one of these phases."""
     steps, columns, cells = table(results)
+    columns = [place for place in columns if only in (None, place[0])]
     grid = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     grid.add_column("step")
     for phase, victim in columns:
         grid.add_column(f"{phase}\n{victim}", justify="right")
     for step in steps:
-        row = [Text(step or "(none)")]
+        row = [Text(step or NO_STEP)]
         for phase, victim in columns:
             counts = cells.get((step, phase, victim))
             row.append(Text("-", style="dim") if counts is None else _cell(counts))
@@ -233,36 +245,102 @@ def _counts(counts: Counter[Outcome]) -> Text:
 
 
 def _opening(run: RunStarted) -> str:
-    count = len(run.trials)
-    return f"{count} trial{'' if count == 1 else 's'} of driver '{run.driver}' on {run.provider} ({run.accel})"
+    return f"{many(len(run.trials), 'trial')} of driver '{run.driver}' on {run.provider} ({run.accel})"
 
 
 def _further(trials: Sequence[str]) -> str:
-    return f"{len(trials)} further trials: the re-inits of those before, crashed in their turn"
+    return f"{many(len(trials), 'further trial')}: the re-inits of those before, crashed in their turn"
 
 
-def _failure(result: TrialResult) -> Text:
+def _failed(result: TrialResult) -> Text:
     line = Text(f"{MARKS[result.outcome]} {result.outcome}", style=STYLES[result.outcome])
-    line.append(f"  {result.id}", style="not bold default")
-    details = [text for text in (result.reason, result.replay) if text]
-    return line.append("".join(f"\n    {text}" for text in details), style="not bold default")
+    return line.append(f"  {result.id}", style="not bold default")
+
+
+def _is_first(result: TrialResult, told: set[Kind]) -> bool:
+    """Whether no failure of this kind was told before; now one is."""
+    kind = kind_of(result)
+    is_new = kind not in told
+    told.add(kind)
+    return is_new
 
 
 def _closing(console: Console, progress: Progress, event: RunFinished, out: Path | None) -> None:
+    if not progress.total:
+        return  # that nothing ran is all that there is to say, and the command says it
     console.print()
-    console.print(results_table(progress.all_results))
+    _print_tables(console, progress.all_results)
+    _kinds_of_failures(console, progress.all_results, out)
     for sentence in progress.run.left_out:
-        console.print(f"left out: {sentence}", markup=False, highlight=False, soft_wrap=True)
+        _say(console, f"left out: {sentence}")
     merged = sum(bool(result.same_as) for result in progress.all_results)
     if merged:
-        sentence = f"merged: {merged} trials are the very fault of another trial, which stands for them; {MERGED}"
-        console.print(sentence, markup=False, highlight=False, soft_wrap=True)
+        them = "it" if merged == 1 else "them"
+        are = many(merged, "trial is", "trials are")
+        _say(console, f"merged: {are} the very fault of another trial, which stands for {them}; {MERGED}")
     done, total = len(progress.all_results), progress.total
-    line = Text(f"{done} of {total} trials in {duration(event.seconds)}: ").append_text(_counts(progress.counts))
+    line = Text(f"{done} of {many(total, 'trial')} in {duration(event.seconds)}: ")
+    line.append_text(_counts(progress.counts))
     if event.interrupted:
         line.append("; interrupted", style="yellow")
         if out is not None:
             line.append(f" (go on with the same command, '--out {out}' and '--resume')")
-    console.print(line, highlight=False, soft_wrap=True)
+    _say(console, line)
     if out is not None:
-        console.print(f"report: {out / 'report.html'}", markup=False, highlight=False, soft_wrap=True)
+        _say(console, f"report: {out / 'report.html'}", whole=True)
+
+
+def _print_tables(console: Console, results: list[TrialResult]) -> None:
+    """One table, or where its words would be cut off one for each phase."""
+    whole = results_table(results)
+    wanted = Measurement.get(console, console.options.update(width=sys.maxsize), whole).maximum
+    if wanted <= console.width:
+        console.print(whole)
+        return
+    for phase in dict.fromkeys(phase for phase, _ in table(results)[1]):
+        console.print(results_table(results, phase))
+
+
+def _kinds_of_failures(console: Console, results: Sequence[TrialResult], out: Path | None) -> None:
+    """What went wrong, the same kind once: how many trials, why, and how to see one of them again."""
+    for alike in kinds(result for result in results if result.outcome != "converged"):
+        result = alike[0]
+        clause, reason = first(result)
+        line = Text(f"{MARKS[result.outcome]} {many(len(alike), 'trial')} ", style=STYLES[result.outcome])
+        line.append(ENDINGS[result.outcome])
+        line.append(f": {'' if clause == result.outcome else f'{clause}: '}{short(reason)}", style="not bold default")
+        if is_wedge(result):
+            line.append(f". {restarts(result)}", style="not bold default")
+        _say(console, line)
+        if command := replay(result, out):
+            _say(console, command, indent=4, whole=True)
+
+
+def _is_for_people(console: Console) -> bool:
+    return console.is_terminal and not console.is_dumb_terminal
+
+
+def _say(console: Console, text: str | Text, *, indent: int = 0, whole: bool = False) -> None:
+    """Print a sentence: on a terminal folded between words, never within one.
+
+    Lines in a log are for grep, and a command is for copying: these, and what is to stay `whole`, are not folded.
+    """
+    said = Text(text) if isinstance(text, str) else text
+    folded = _is_for_people(console) and not whole
+    lines = _folded(said, console.width - indent) if folded else list(said.split("\n"))
+    for line in lines:
+        console.print(Text(" " * indent).append_text(line), soft_wrap=True, highlight=False)
+
+
+def _folded(text: Text, width: int) -> list[Text]:
+    """Lines of at most that width, unless a word is longer: it stays whole, for rich would break it."""
+    breaks: list[int] = []
+    begin = 0
+    for word in re.finditer(r"\S+", text.plain):
+        if word.end() - begin > width and word.start() > begin:
+            begin = word.start()
+            breaks.append(begin)
+    lines = list(text.divide(breaks))
+    for line in lines:
+        line.rstrip()
+    return lines

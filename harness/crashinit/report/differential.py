@@ -10,7 +10,8 @@ from rich import box
 from rich.table import Table
 
 from crashinit.events import TrialResult
-from crashinit.report.results import RunRecord, table
+from crashinit.report.kinds import came_up
+from crashinit.report.results import RunRecord, judged, table
 
 LEFTOVERS = "C04"
 
@@ -25,17 +26,20 @@ class Side:
     never: int  # trials in which none did
     leftovers: int  # trials after which something was left behind (clause C04)
     failed: tuple[str, ...]  # clauses that failed in some trial
+    not_judged: int = 0  # trials that did not fire, or that the harness could not judge
 
     @classmethod
     def of(cls, results: Sequence[TrialResult]) -> "Side":
-        failed = {clause for result in results for clause, status in result.clauses.items() if status == "fail"}
+        told = judged(results)
+        failed = {clause for result in told for clause, status in result.clauses.items() if status == "fail"}
         return cls(
             trials=len(results),
             converged=sum(result.outcome == "converged" for result in results),
-            restarts=max((result.restarts for result in results if came_up(result)), default=0),
-            never=sum(not came_up(result) for result in results),
-            leftovers=sum(result.clauses.get(LEFTOVERS) == "fail" for result in results),
+            restarts=max((result.restarts for result in told if came_up(result)), default=0),
+            never=sum(not came_up(result) for result in told),
+            leftovers=sum(result.clauses.get(LEFTOVERS) == "fail" for result in told),
             failed=tuple(sorted(failed)),
+            not_judged=len(results) - len(told),
         )
 
     def __str__(self) -> str:
@@ -48,6 +52,8 @@ class Side:
             words.append(f"up to {self.restarts} restarts")
         if self.leftovers:
             words.append(f"leftovers in {self.leftovers}")
+        if self.not_judged:
+            words.append(f"{self.not_judged} not judged")
         return ", ".join(words) + (f": {' '.join(self.failed)}" if self.failed else "")
 
 
@@ -99,11 +105,6 @@ def drawn(found: Sequence[Row], left: RunRecord, right: RunRecord) -> Table:
         grid.add_row(mark, "" if row.step == step else row.step, row.phase, row.victim, str(row.left), str(row.right))
         step = row.step
     return grid
-
-
-def came_up(result: TrialResult) -> bool:
-    """Whether some init succeeded after the fault: only then is the base tried (clause C08)."""
-    return result.clauses.get("C01") != "fail" or result.clauses.get("C08") != "n/a"
 
 
 def _at(run: RunRecord, step: str, phase: str, victim: str) -> list[TrialResult]:

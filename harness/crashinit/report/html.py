@@ -9,17 +9,23 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from crashinit.events import OUTCOMES, Outcome, TrialResult
+from crashinit.report.again import replay
 from crashinit.report.results import (
     MARKS,
+    NO_STEP,
     WORST_FIRST,
     RunRecord,
     duration,
+    is_judged,
+    judged,
     summary,
     table,
     total_seconds,
     worst,
     write_text,
 )
+from crashinit.report.title import title
+from crashinit.report.words import many
 
 REPORT = "report.html"
 
@@ -28,11 +34,11 @@ _REASONS = 3
 
 def write(run: RunRecord, out: Path) -> None:
     """Write report.html into the run's directory."""
-    write_text(out / REPORT, render(run))
+    write_text(out / REPORT, render(run, out))
 
 
-def render(run: RunRecord) -> str:
-    """The page."""
+def render(run: RunRecord, out: Path) -> str:
+    """The page of the run in that directory."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent / "templates"),
         autoescape=True,
@@ -45,6 +51,7 @@ def render(run: RunRecord) -> str:
     verdict, tone = _verdict(run, counts)
     return environment.get_template("report.html.j2").render(
         run=run,
+        title=title(run.driver),
         counts=counts,
         outcomes=OUTCOMES,
         marks=MARKS,
@@ -53,15 +60,21 @@ def render(run: RunRecord) -> str:
         started=datetime.fromisoformat(run.started).strftime("%-d %B %Y, %H:%M UTC") if run.started else "",
         took="unknown" if run.seconds is None else duration(run.seconds),
         unfinished=_unfinished(run),
+        columns=len(columns),
         column_groups=[
             (phase, [victim for _, victim in group]) for phase, group in groupby(columns, key=lambda column: column[0])
         ],
         matrix=[
             {"step": step, "cells": [_cell(*place, cells.get((step, *place))) for place in columns]} for step in steps
         ],
+        no_step=NO_STEP,
         clauses=_clauses(run),
+        judged=judged(run.results),
+        is_judged=is_judged,
         trials=sorted(run.results, key=lambda result: WORST_FIRST.index(result.outcome)),
         failed=_failed,
+        replay=lambda result: replay(result, out),
+        many=many,
         duration=duration,
         total_seconds=total_seconds,
     )
@@ -74,15 +87,19 @@ def _verdict(run: RunRecord, counts: Counter[Outcome]) -> tuple[str, Outcome]:
         return "every trial converged", "converged"
     said = ", ".join(f"{counts[outcome]} {outcome}" for outcome in WORST_FIRST[:-1] if counts[outcome])
     tone: Outcome = worst(counts) if said else "not-fired"
-    return said or f"{len(run.not_run)} of {len(run.planned)} trials not done", tone
+    return said or f"{len(run.not_run)} of {many(len(run.planned), 'trial')} not done", tone
 
 
 def _unfinished(run: RunRecord) -> str:
     if run.interrupted:
-        return f"The run was interrupted: {len(run.not_run)} of {len(run.planned)} planned trials were not done."
+        return f"The run was interrupted: {_of(run)} {'was' if len(run.not_run) == 1 else 'were'} not done."
     if run.seconds is None and run.started:
-        return f"The run did not end: {len(run.not_run)} of {len(run.planned)} planned trials have no result."
+        return f"The run did not end: {_of(run)} {'has' if len(run.not_run) == 1 else 'have'} no result."
     return ""
+
+
+def _of(run: RunRecord) -> str:
+    return f"{len(run.not_run)} of {many(len(run.planned), 'planned trial')}"
 
 
 def _cell(phase: str, victim: str, counts: Counter[Outcome] | None) -> dict[str, Any]:
@@ -102,7 +119,7 @@ def _clauses(run: RunRecord) -> list[dict[str, Any]]:
     for clause, counts in summary(run)["clauses"].items():
         reasons = Counter(
             result.clause_reasons[clause]
-            for result in run.results
+            for result in judged(run.results)
             if result.clauses.get(clause, "pass") != "pass" and result.clause_reasons.get(clause)
         )
         rows.append(
@@ -118,4 +135,5 @@ def _clauses(run: RunRecord) -> list[dict[str, Any]]:
 
 
 def _failed(result: TrialResult) -> list[str]:
-    return [clause for clause, status in result.clauses.items() if status == "fail"]
+    """The clauses that the driver broke: those that the clause table counts."""
+    return [clause for clause, status in result.clauses.items() if status == "fail" and is_judged(result)]

@@ -2,11 +2,13 @@
 
 import re
 import socket
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
 from crashinit.events import TrialResult
-from crashinit.report.results import RunRecord, total_seconds, write_text
+from crashinit.report.again import replay
+from crashinit.report.results import RunRecord, is_judged, total_seconds, write_text
 
 JUNIT = "junit.xml"
 
@@ -16,17 +18,19 @@ _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
 
 def write(run: RunRecord, out: Path) -> None:
     """Write junit.xml into the run's directory."""
-    write_text(out / JUNIT, render(run))
+    write_text(out / JUNIT, render(run, out))
 
 
-def render(run: RunRecord) -> str:
-    """The XML document. Diverged and not-fired trials are failures, harness errors are errors.
+def render(run: RunRecord, out: Path) -> str:
+    """The XML document of the run in that directory.
 
-    Planned trials that an interrupted run did not reach are skipped, in a suite of their own.
+    Diverged and not-fired trials are failures, harness errors are errors. Planned trials that an
+    interrupted run did not reach are skipped, in a suite of their own.
     """
     root = ET.Element("testsuites", name=f"crashinit {run.driver}")
     for scenario in dict.fromkeys(result.scenario for result in run.results):
-        _suite(root, run, scenario, [result for result in run.results if result.scenario == scenario])
+        results = [replace(result, replay=replay(result, out)) for result in run.results if result.scenario == scenario]
+        _suite(root, run, scenario, results)
     if run.not_run:
         suite = _element(root, "testsuite", name="not run", tests=len(run.not_run), failures=0, errors=0)
         suite.set("skipped", str(len(run.not_run)))
@@ -73,7 +77,7 @@ def _details(result: TrialResult) -> str:
     lines += [
         f"{clause} {status}: {result.clause_reasons.get(clause, '')}".rstrip(": ")
         for clause, status in sorted(result.clauses.items())
-        if status != "pass"
+        if status != "pass" and is_judged(result)
     ]
     return "\n".join([*lines, f"again: {result.replay}"])
 

@@ -23,6 +23,7 @@ SUMMARY = "summary.json"
 STEPS = ("loopback", "pool-create", "base-create", "mkfs", "metadata-save")
 PHASES = ("before", "during", "after")
 VICTIMS = ("process", "tree")
+NO_STEP = "(no step)"  # what stands for the step of an operation that lies in none
 
 # Colour alone tells a colour-blind reader nothing.
 MARKS: dict[Outcome, str] = {"converged": "✓", "diverged": "✗", "not-fired": "○", "error": "!"}
@@ -185,14 +186,28 @@ def drop_torn_line(path: Path) -> None:
         os.truncate(path, data.rfind(b"\n") + 1)
 
 
+def is_judged(result: TrialResult) -> bool:
+    """Whether the trial says something of the driver.
+
+    A fault that did not strike, or a machine that died, leaves clauses unfulfilled that the driver did not break.
+    """
+    return result.outcome in ("converged", "diverged")
+
+
+def judged(results: Iterable[TrialResult]) -> list[TrialResult]:
+    """The trials that say something of the driver."""
+    return [result for result in results if is_judged(result)]
+
+
 def summary(run: RunRecord) -> dict[str, Any]:
     """The object that summary.json holds. `trials` counts those with a result, `planned` all of them.
 
-    `seconds` is null when the run was killed before it could say.
+    `clauses` counts only trials that were judged: converged and diverged ones. `seconds` is null when the run was
+    killed before it could say.
     """
     outcomes = Counter(result.outcome for result in run.results)
     clauses: dict[str, dict[str, int]] = {}
-    for result in run.results:
+    for result in judged(run.results):
         for clause, status in result.clauses.items():
             clauses.setdefault(clause, {"pass": 0, "fail": 0, "na": 0})[status.replace("/", "")] += 1
     return {

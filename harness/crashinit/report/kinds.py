@@ -1,0 +1,65 @@
+"""Trials that went wrong in the same way: the same first clause, and the same sentence but for numbers in it."""
+
+import re
+from collections.abc import Iterable
+
+from crashinit.events import TrialResult
+from crashinit.report.results import WORST_FIRST
+
+REASON = 320  # characters of a reason
+# What differs between two failures of one kind: numbers, hexadecimal words, times
+VARIES = re.compile(r"\b0x[0-9a-f]+\b|\b[0-9a-f]{8}-[0-9a-f-]{27}\b|\d+")
+
+Kind = tuple[str, str, str, str]
+
+
+def kinds(results: Iterable[TrialResult]) -> list[list[TrialResult]]:
+    """The trials in groups, the driver's wedges first, and of each sort the most frequent kind."""
+    found: dict[Kind, list[TrialResult]] = {}
+    for result in results:
+        found.setdefault(kind_of(result), []).append(result)
+    return sorted(found.values(), key=_place)
+
+
+def kind_of(result: TrialResult) -> Kind:
+    """What the trials of one kind have in common."""
+    clause, reason = first(result)
+    return result.outcome, clause, VARIES.sub("N", reason), restarts(result) if is_wedge(result) else ""
+
+
+def first(result: TrialResult) -> tuple[str, str]:
+    """The first clause that failed, and why; of a trial that says nothing of the driver, its outcome."""
+    if result.outcome == "diverged":
+        for clause, status in sorted(result.clauses.items()):
+            if status == "fail":
+                return clause, result.clause_reasons.get(clause, result.reason)
+    return result.outcome, result.reason
+
+
+def is_wedge(result: TrialResult) -> bool:
+    """Whether the fault was over, and yet the next init failed."""
+    return result.outcome == "diverged" and result.clauses.get("C01") == "fail"
+
+
+def came_up(result: TrialResult) -> bool:
+    """Whether some init succeeded after the fault: only then is the base tried (clause C08)."""
+    return result.clauses.get("C01") != "fail" or result.clauses.get("C08") != "n/a"
+
+
+def restarts(result: TrialResult) -> str:
+    """What became of the inits after the fault, as a heading."""
+    if came_up(result):
+        return f"Only init number {result.restarts} succeeds"
+    return f"No init succeeds any more ({result.restarts} tried)"
+
+
+def short(reason: str) -> str:
+    """A reason on one line, of a length that a page bears."""
+    line = " ".join(reason.split())
+    return line if len(line) <= REASON else f"{line[: REASON * 2 // 3]} ... {line[-REASON // 3 :]}"
+
+
+def _place(kind: list[TrialResult]) -> tuple[int, bool, bool, int]:
+    result = kind[0]
+    wedge = is_wedge(result)
+    return WORST_FIRST.index(result.outcome), not wedge, wedge and came_up(result), -len(kind)

@@ -1,0 +1,17 @@
+"""Numbers and long names, as a sentence or a line of a terminal can bear them."""
+
+CUT = "…"
+
+
+def many(count: int, one: str, several: str = "") -> str:
+    """A number with its noun: '1 trial', '2 trials'; with `several` also '1 trial is', '2 trials are'."""
+    return f"{count} {one if count == 1 else several or f'{one}s'}"
+
+
+def middle_cut(text: str, width: int) -> str:
+    """A text of at most that many characters. Trials' ids differ at their end, so that most of the end is kept."""
+    if len(text) <= width:
+        return text
+    front = max(0, (width - len(CUT)) // 3)
+    back = max(0, width - len(CUT) - front)
+    return f"{text[:front]}{CUT}{text[len(text) - back :]}"[: max(0, width)]

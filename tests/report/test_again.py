@@ -1,0 +1,45 @@
+"""The command that does a trial again, as every report prints it."""
+
+from pathlib import Path
+
+import pytest
+from crashinit.report import plain
+from crashinit.report.again import replay
+
+from .events import mixed, report
+
+TRIAL = mixed()[0]
+
+
+@pytest.fixture(autouse=True)
+def in_an_empty_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.parametrize("directory", ["elsewhere", "reports/run/cold", "reports", "."])
+def test_a_run_that_is_not_below_reports_is_named(directory: str) -> None:
+    """`crashinit replay` looks into the children of 'reports/'; of any other directory the command has the name."""
+    assert replay(TRIAL, Path(directory)) == f"{TRIAL.replay} --run {directory}"
+
+
+def test_a_run_below_reports_need_not_be_named(tmp_path: Path) -> None:
+    """The id is enough there, however the directory was given; a page for others may name the run all the same."""
+    assert replay(TRIAL, Path("reports/run")) == TRIAL.replay
+    assert replay(TRIAL, tmp_path / "reports" / "run") == TRIAL.replay
+    assert replay(TRIAL, None) == TRIAL.replay
+    assert replay(TRIAL, Path("reports/run"), named=True) == f"{TRIAL.replay} --run reports/run"
+
+
+def test_a_directory_with_a_space_is_quoted() -> None:
+    """The line can be pasted into a shell."""
+    assert replay(TRIAL, Path("my runs/a")) == f"{TRIAL.replay} --run 'my runs/a'"
+
+
+def test_every_report_has_the_command_that_works() -> None:
+    """The page, its copy button, junit and README name a run that lies elsewhere."""
+    report(Path("elsewhere"), mixed())
+    plain.write(Path("elsewhere"))
+
+    for name in ("report.html", "junit.xml", "README.md"):
+        assert f"{TRIAL.replay} --run elsewhere" in (Path("elsewhere") / name).read_text()
+    assert f"<code>{TRIAL.replay} --run elsewhere</code> <button" in Path("elsewhere/report.html").read_text()
