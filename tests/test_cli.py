@@ -16,6 +16,7 @@ from crashinit.contract.observation import OperationRecord
 from crashinit.errors import UsageError
 from crashinit.plan import Point, Setup, Trial, write
 from crashinit.report import baseline as known_failures
+from crashinit.report.baseline import Known
 from crashinit.selection import matcher
 
 from .report.events import failing, mixed, report, results
@@ -174,6 +175,15 @@ def test_exit_code_of_a_run(tmp_path: Path, outcomes: list[str], code: int) -> N
     report(tmp_path / "run", trials)
 
     assert code == exit_code(tmp_path / "run")
+
+
+def test_a_baseline_entry_that_names_nothing_fails_the_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """In a whole run an entry without a trial is as rotten as one that no longer fails."""
+    report(tmp_path / "run", results())
+
+    assert exit_code(tmp_path / "run", []) == 0
+    assert exit_code(tmp_path / "run", [Known(id="steps/mkfs/no/such", reason="misspelt")]) == 1
+    assert "steps/mkfs/no/such" in capsys.readouterr().out
 
 
 def test_an_unexpected_error_is_one_sentence(

@@ -151,7 +151,7 @@ def left_out(scenario: Scenario, operations: Sequence[OperationRecord]) -> list[
         said.append(f"{scenario.name}: {count} boundaries in other steps than {', '.join(scenario.steps)}")
     if scenario.step == "all" and scenario.fault == "errno":
         count = sum(not errors_of(operation.kind) for operation in operations)
-        said.append(f"{scenario.name}: {count} operations that cannot fail (the end of a process)")
+        said.append(f"{scenario.name}: the end of a process, which cannot fail ({count})")
     return said
 
 

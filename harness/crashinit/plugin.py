@@ -199,7 +199,10 @@ class TrialItem(pytest.Item):
             for clause, status in self.result.clauses.items()
             if status == "fail"
         ]
-        return "\n".join([f"{self.result.outcome}: {self.result.reason}", *failed, f"again: {self.result.replay}"])
+        from crashinit.report.again import replay
+
+        again = replay(self.result, self.campaign.out)
+        return "\n".join([f"{self.result.outcome}: {self.result.reason}", *failed, f"again: {again}"])
 
     def reportinfo(self) -> tuple[os.PathLike[str] | str, int | None, str]:
         return self.path, None, self.name

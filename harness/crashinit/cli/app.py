@@ -107,16 +107,16 @@ def exit_code(directory: Path, known: "Sequence[Known] | None" = None) -> int:
     """The exit code that a run's results deserve, held against the failures that are known."""
     from crashinit.report import baseline, read
 
-    results = read(directory).results
-    outcomes = {result.outcome for result in results}
+    run = read(directory)
+    outcomes = {result.outcome for result in run.results}
     if not outcomes:
         return fail("error: nothing ran: no trial matches.", NOTHING_RAN)
     if known is not None:
-        judgement = baseline.judge(results, known)
+        judgement = baseline.judge(run.results, known, whole=baseline.is_whole(run))
         print("\n".join(judgement.sentences()))
         if judgement.passed:
             return OK
-        if judgement.mended:
+        if judgement.rotten:
             return FAILED
         outcomes = {result.outcome for result in judgement.new}
     if outcomes & {"diverged", "not-fired"}:
