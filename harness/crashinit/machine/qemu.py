@@ -30,11 +30,12 @@ QMP_TIMEOUT = 60.0  # seconds; a healthy monitor answers in milliseconds, a star
 CONSOLE_TAIL = 6  # lines of the console that an error shows
 # q35 boots reliably under TCG and has the PCIe ports that disks are plugged into; what a machine never uses is off.
 BOARD = "q35,memory-backend=ram,usb=off,sata=off,smbus=off,vmport=off,graphics=off"
-# The last three make a trial under emulation a quarter faster: code keeps its addresses and so its translation,
+# On a host that is busy an emulated timer ticks late, and the kernel's check of it would panic: no_timer_check.
+# The three before that make a trial under emulation a quarter faster: code keeps its addresses and so its translation,
 # indirect calls need no thunks, and a fresh interpreter's memory takes few page faults.
 CMDLINE = (
     "console=ttyS0 quiet panic=0 random.trust_cpu=on net.ifnames=0 tsc=unstable "
-    "norandmaps mitigations=off transparent_hugepage=always"
+    "norandmaps mitigations=off transparent_hugepage=always no_timer_check"
 )
 # What the host has, or what is cheap to emulate: no SMAP, no five-level page tables, no AVX.
 CPU = {"kvm": "max", "tcg": "qemu64,+ssse3,+sse4.1,+sse4.2,+popcnt,+cx16"}
