@@ -25,7 +25,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         code = app(args=arguments, prog_name="crashinit", standalone_mode=False)
     except KeyboardInterrupt:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # once is enough: what is left to do is to leave
+        if arguments is None:  # the program, not a caller in Python: what is left to do is to leave, once is enough
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
         return fail("interrupted", INTERRUPTED)
     except CrashinitError as error:
         return fail(f"error: {error}", error.exit_code)
