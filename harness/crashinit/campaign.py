@@ -163,12 +163,16 @@ def run(
 def _planned(scenarios: Sequence[Scenario], out: Path) -> Prepared:
     """The plan of a run that was begun. Raises UsageError when it is not of these scenarios."""
     prepared = read_prepared(out)
-    known = {trial.scenario for trial in prepared.trials}
-    if other := {scenario.name for scenario in scenarios} ^ known:
+    known, asked = {trial.scenario for trial in prepared.trials}, {scenario.name for scenario in scenarios}
+    if other := known - asked:
         raise UsageError(
-            f"'{out}' holds a run of other scenarios ('{sorted(other)[0]}' is in one of the two only): "
+            f"'{out}' holds a run of other scenarios, such as '{sorted(other)[0]}': "
             "resume it with its own, or give another '--out'."
         )
+    # Of a step that the driver does not have there are no trials; a scenario that is new to this run has none either.
+    prepared.left_out.extend(
+        f"{name}: the run that is gone on with has no trial of it" for name in sorted(asked - known)
+    )
     return prepared
 
 
