@@ -26,12 +26,14 @@ class Check:
     run: Run
     steps: dict[str, int]  # operations in each step that occurs
     unexplained: list[str]  # steps that do not occur, and for which the adapter gives no reason
+    denied: list[str]  # steps that do occur, though the adapter says that they do not
     verdicts: dict[str, Verdict]
 
     @property
     def ok(self) -> bool:
-        """Whether the driver converges without a fault."""
-        return all(verdict.status != "fail" for verdict in self.verdicts.values())
+        """Whether the driver converges without a fault, in the steps that its adapter tells of."""
+        failed = any(verdict.status == "fail" for verdict in self.verdicts.values())
+        return not (failed or self.unexplained or self.denied)
 
 
 def check(
@@ -55,5 +57,6 @@ def check(
         run=run,
         steps={step: steps[step] for step in STEPS if step in steps},
         unexplained=[step for step in STEPS if step not in steps and step not in adapter.absent],
+        denied=[step for step in adapter.absent if step in steps],
         verdicts=judge(evidence, evidence, expectation_of(adapter, setup.options, setup.deadline)),
     )

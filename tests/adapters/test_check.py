@@ -176,6 +176,20 @@ def test_a_driver_without_steps_says_so(tmp_path: Path, capsys: pytest.CaptureFi
     assert "no step 'pool-create': if that is how the driver works, say why in [absent]" in capsys.readouterr().out
 
 
+def test_a_step_that_occurs_though_it_is_declared_absent_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Scenarios of such a step would be left out unseen, so the check fails."""
+    path = tmp_path / "s.toml"
+    told = SHELL.read_text().replace('source = "', f'source = "{SHELL.parent}/')
+    path.write_text(told.replace("[install]", 'absent = { mkfs = "not so" }\n\n[install]'))
+
+    assert cli.main(["drivers", "check", str(path)]) == 1
+    out = capsys.readouterr().out
+    assert "step 'mkfs' occurs, though [absent] says that it does not: take it out there" in out
+    assert "not so" not in out
+
+
 def test_the_drivers_are_listed() -> None:
     """One line a driver, with its title."""
     ended = crashinit("drivers")

@@ -97,6 +97,16 @@ def test_a_failure_that_a_cold_boot_does_not_show_is_named(tmp_path: Path) -> No
     assert "2 of the 3 trials that did not converge were tried again" in said
     assert "1 of them ended as before" in said
     assert f"- {mixed()[7].id}: not-fired, from a cold boot converged" in said
+    assert said.endswith(f"    crashinit replay {mixed()[0].id} --run {tmp_path / 'run'} --provider qemu-cold\n")
+
+
+def test_what_was_all_tried_again_from_a_cold_boot_is_one_command(tmp_path: Path) -> None:
+    """The command does what was done: all failures, and no others."""
+    report(tmp_path / "run", mixed())
+    report(tmp_path / "run" / plain.CONFIRMED, [trial for trial in mixed() if trial.outcome != "converged"])
+
+    plan = tmp_path / "run" / "plan.json"
+    assert text(tmp_path / "run").endswith(f"    crashinit replay {plan} --failed --provider qemu-cold\n")
 
 
 def test_a_trial_without_a_verdict_is_no_failure_of_the_driver(tmp_path: Path) -> None:
