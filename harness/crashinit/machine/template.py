@@ -10,18 +10,16 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Self
 
 from crashinit.errors import MachineError
+from crashinit.machine.by_agent import GRACE, ByAgent
 from crashinit.machine.channel import Channel
 from crashinit.machine.files import File
-from crashinit.machine.protocol import Completed
 from crashinit.machine.qemu import Hardware, Kernel, Layer, Qemu
 
 BOOT_TIMEOUT = 180.0  # seconds from power-on to the agent's answer; some 6 of them are needed on an idle host
 PLUG_TIMEOUT = 20.0  # seconds until a disk that was plugged in has its node
-GRACE = 30.0  # seconds beyond a command's own timeout in which the agent must answer
 
 
 @dataclass(frozen=True)
@@ -46,7 +44,7 @@ class Frozen:
     state: File
 
 
-class QemuMachine:
+class QemuMachine(ByAgent):
     """A machine under QEMU; see machine/protocol.py for what each method promises."""
 
     def __init__(
@@ -60,6 +58,7 @@ class QemuMachine:
         state: File | None = None,
     ) -> None:
         """Start it and wait for its agent; see Qemu for `private` and `state`. Raises HostError, MachineError."""
+        super().__init__()
         self._hardware = hardware
         self._kernel = kernel
         self._disk = disk
@@ -68,7 +67,6 @@ class QemuMachine:
         layers = (*disk.layers, Layer(self._overlay, "qcow2"))
         self._qemu = Qemu(hardware, kernel, layers, ram, private=private, state=state)
         self._channel = Channel(self._qemu.agent, self._qemu.why)
-        self._closed = False
         try:
             self._hello()
         except BaseException:
@@ -80,39 +78,6 @@ class QemuMachine:
         """The process id of this machine's QEMU."""
         return self._qemu.pid
 
-    def call(self, name: str, /, *, timeout: float = 60.0, **arguments: Any) -> Any:
-        return self._call(name, arguments, timeout)
-
-    def run(
-        self,
-        *argv: str,
-        input: bytes = b"",
-        timeout: float = 60.0,
-        env: Mapping[str, str] | None = None,
-    ) -> Completed:
-        arguments = {
-            "argv": list(argv),
-            "input": base64.b64encode(input).decode(),
-            "timeout": timeout,
-            "env": dict(env or {}),
-        }
-        result = self._call("run", arguments, timeout + GRACE)
-        return Completed(
-            argv=argv,
-            exit=result["exit"],
-            stdout=result["stdout"],
-            stderr=result["stderr"],
-            seconds=result["seconds"],
-            timed_out=result["timed_out"],
-        )
-
-    def put(self, data: bytes | Path, target: str, mode: int = 0o644) -> None:
-        content = data.read_bytes() if isinstance(data, Path) else data
-        self._call("put", {"path": target, "data": base64.b64encode(content).decode(), "mode": mode}, 60.0 + GRACE)
-
-    def get(self, path: str) -> bytes:
-        return base64.b64decode(self._call("get", {"path": path}, 60.0 + GRACE)["data"])
-
     def console(self) -> str:
         self._require_open()
         return self._qemu.console()
@@ -121,13 +86,6 @@ class QemuMachine:
         self._require_open()
         self._qemu.reset()
         self._hello()
-
-    def reboot(self) -> None:
-        # What a shutdown does for the disk: write all, then make the root file system read-only (sysrq.rst). The
-        # remount is the kernel's own, so files held open do not keep it back.
-        orderly = "sync; echo u > /proc/sysrq-trigger; until grep -q ' / ext4 ro' /proc/mounts; do :; done"
-        self.run("sh", "-c", orderly).check()
-        self.power_cut()
 
     def fork(self) -> "QemuTemplate":
         self._require_open()
@@ -148,7 +106,7 @@ class QemuMachine:
     def plug(self, disk: File, serial: str, log: File | None = None) -> str:
         self._require_open()
         self._qemu.plug(disk, serial, log)
-        node: str = self._call("disk", {"serial": serial, "timeout": PLUG_TIMEOUT}, PLUG_TIMEOUT + GRACE)["node"]
+        node: str = self._ask("disk", {"serial": serial, "timeout": PLUG_TIMEOUT}, PLUG_TIMEOUT + GRACE)["node"]
         return node
 
     def close(self) -> None:
@@ -156,24 +114,14 @@ class QemuMachine:
             self._closed = True
             self._qemu.kill()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self.close()
-
     def _hello(self) -> None:
         """Wait for the agent; give it the time and randomness, which a frozen machine cannot have of its own."""
         entropy = base64.b64encode(os.urandom(64)).decode()
-        self._call("hello", {"clock": time.time(), "entropy": entropy}, BOOT_TIMEOUT)
+        self._ask("hello", {"clock": time.time(), "entropy": entropy}, BOOT_TIMEOUT)
 
-    def _call(self, name: str, arguments: Mapping[str, Any], timeout: float) -> Any:
+    def _ask(self, name: str, arguments: Mapping[str, Any], timeout: float) -> Any:
         self._require_open()
         return self._channel.call(name, arguments, timeout)
-
-    def _require_open(self) -> None:
-        if self._closed:
-            raise MachineError("this machine is closed")
 
 
 class QemuTemplate:

@@ -5,20 +5,17 @@ it. One machine at a time has the VM; the others rest in snapshots, which hold m
 again. So forks work as they do under QEMU: the agent, and the driver that it holds at a boundary, are in the snapshot.
 """
 
-import base64
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any, Self
 
 from crashinit.errors import HostError, MachineError
 from crashinit.machine import vagrant_settings
 from crashinit.machine.accel import accelerator, remembered
+from crashinit.machine.by_agent import ByAgent
 from crashinit.machine.image import image, tool_path
-from crashinit.machine.protocol import Completed
 from crashinit.machine.vagrant_vm import Snapshot, Vm, require_vagrantfile
 
 MEMORY = 512  # MiB of the VM
-GRACE = 30.0  # seconds beyond a command's own timeout in which the agent must answer
 TOOLS = {  # what is called here, by Vagrant's provider
     "libvirt": ("vagrant", "virsh", "libvirtd", "ssh", "nsenter"),
     "virtualbox": ("vagrant", "VBoxManage", "ssh"),
@@ -94,38 +91,16 @@ class SharedVm:
             self._holder = None
 
 
-class VagrantMachine:
+class VagrantMachine(ByAgent):
     """A state of the VM; see machine/protocol.py for what each method promises."""
 
     def __init__(self, shared: SharedVm, state: Snapshot) -> None:
+        super().__init__()
         self.rest: Snapshot | None = state  # where this machine is while another one has the VM
         self._shared = shared
-        self._closed = False
 
-    def call(self, name: str, /, *, timeout: float = 60.0, **arguments: Any) -> Any:
+    def _ask(self, name: str, arguments: Mapping[str, Any], timeout: float) -> Any:
         return self._take().call(name, arguments, timeout)
-
-    def run(
-        self,
-        *argv: str,
-        input: bytes = b"",
-        timeout: float = 60.0,
-        env: Mapping[str, str] | None = None,
-    ) -> Completed:
-        arguments = {
-            "argv": list(argv),
-            "input": base64.b64encode(input).decode(),
-            "timeout": timeout,
-            "env": dict(env or {}),
-        }
-        return Completed(argv=argv, **self._take().call("run", arguments, timeout + GRACE))
-
-    def put(self, data: bytes | Path, target: str, mode: int = 0o644) -> None:
-        content = data.read_bytes() if isinstance(data, Path) else data
-        self.call("put", timeout=60.0 + GRACE, path=target, data=base64.b64encode(content).decode(), mode=mode)
-
-    def get(self, path: str) -> bytes:
-        return base64.b64decode(self.call("get", timeout=60.0 + GRACE, path=path)["data"])
 
     def console(self) -> str:
         self._require_open()
@@ -133,12 +108,6 @@ class VagrantMachine:
 
     def power_cut(self) -> None:
         self._take().power_cut()
-
-    def reboot(self) -> None:
-        # As under QEMU: all is written, and the root file system is read-only when the power goes.
-        orderly = "sync; echo u > /proc/sysrq-trigger; until grep -q ' / ext4 ro' /proc/mounts; do :; done"
-        self.run("sh", "-c", orderly).check()
-        self.power_cut()
 
     def fork(self) -> "VagrantTemplate":
         self._require_open()
@@ -151,12 +120,6 @@ class VagrantMachine:
             self.rest = None
             self._shared.leave(self)
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self.close()
-
     def _take(self) -> Vm:
         """The VM, as this machine, to be changed."""
         self._require_open()
@@ -164,10 +127,6 @@ class VagrantMachine:
         self._shared.changed()
         self.rest = None
         return self._shared.vm
-
-    def _require_open(self) -> None:
-        if self._closed:
-            raise MachineError("this machine is closed")
 
 
 class VagrantTemplate:
