@@ -1,19 +1,3 @@
 #!/bin/sh
 # Installs the Debian packages that the harness needs on the host, where one is missing.
-# Without root it prints the one command to run, and fails.
-set -eu
-packages="qemu-system-x86 qemu-utils mmdebstrap e2fsprogs busybox-static python3-venv"
-missing=""
-for package in $packages; do
-    state=$(dpkg-query -W -f '${db:Status-Abbrev}' "$package" 2>/dev/null || true)
-    case "$state" in ii*) ;; *) missing="$missing $package" ;; esac
-done
-[ -z "$missing" ] && exit 0
-if [ "$(id -u)" -ne 0 ]; then
-    echo "These packages are missing; install them with this command, then try again:" >&2
-    echo "    sudo apt-get update && sudo apt-get install --no-install-recommends$missing" >&2
-    exit 1
-fi
-echo "Installing the missing packages:$missing" >&2
-apt-get update -qq
-DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >/dev/null
+exec "$(dirname "$0")/packages.sh" qemu-system-x86 qemu-utils mmdebstrap e2fsprogs busybox-static python3-venv
