@@ -218,11 +218,16 @@ def test_a_file_that_cannot_be_written_is_named(tmp_path: Path, capsys: pytest.C
 def test_an_interruption_is_exit_2(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """Ctrl-C and SIGTERM end a command with 2, and SIGTERM's handler is put back."""
     handler = signal.getsignal(signal.SIGTERM)
-    for number in (signal.SIGINT, signal.SIGTERM):
-        monkeypatch.setattr("crashinit.report.remake", lambda _, number=number: signal.raise_signal(number))
+    # A shell that starts the tests in its background has SIGINT ignored.
+    ignored = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            monkeypatch.setattr("crashinit.report.remake", lambda _, number=number: signal.raise_signal(number))
 
-        assert cli.main(["report", "run"]) == 2
-        assert capsys.readouterr().err == "crashinit: interrupted\n"
+            assert cli.main(["report", "run"]) == 2
+            assert capsys.readouterr().err == "crashinit: interrupted\n"
+    finally:
+        signal.signal(signal.SIGINT, ignored)
     assert handler == signal.getsignal(signal.SIGTERM)
 
 
