@@ -1,6 +1,8 @@
 """The host's end of the guest agent's line; guest/agent.py describes the protocol."""
 
+import base64
 import json
+import os
 import select
 import socket
 import time
@@ -46,6 +48,11 @@ class Channel:
             error = answer["error"]
             raise GuestError(f"the agent's call '{name}' failed in the machine: {error['type']}: {error['message']}")
         return answer["result"]
+
+    def hello(self, timeout: float) -> None:
+        """Wait for the agent; give it the time and randomness, which a frozen machine cannot have of its own."""
+        entropy = base64.b64encode(os.urandom(64)).decode()
+        self.call("hello", {"clock": time.time(), "entropy": entropy}, timeout)
 
     def close(self) -> None:
         self._line.close()

@@ -5,9 +5,6 @@ the shape of the QEMU that runs it. A clone maps the memory privately (copy on w
 writes to a new layer of its own. A fork copies the memory of a stopped machine; the machine then goes on.
 """
 
-import base64
-import os
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
@@ -68,7 +65,7 @@ class QemuMachine(ByAgent):
         self._qemu = Qemu(hardware, kernel, layers, ram, private=private, state=state)
         self._channel = Channel(self._qemu.agent, self._qemu.why)
         try:
-            self._hello()
+            self._channel.hello(BOOT_TIMEOUT)
         except BaseException:
             self.close()
             raise
@@ -85,7 +82,7 @@ class QemuMachine(ByAgent):
     def power_cut(self) -> None:
         self._require_open()
         self._qemu.reset()
-        self._hello()
+        self._channel.hello(BOOT_TIMEOUT)
 
     def fork(self) -> "QemuTemplate":
         self._require_open()
@@ -113,11 +110,6 @@ class QemuMachine(ByAgent):
         if not self._closed:
             self._closed = True
             self._qemu.kill()
-
-    def _hello(self) -> None:
-        """Wait for the agent; give it the time and randomness, which a frozen machine cannot have of its own."""
-        entropy = base64.b64encode(os.urandom(64)).decode()
-        self._ask("hello", {"clock": time.time(), "entropy": entropy}, BOOT_TIMEOUT)
 
     def _ask(self, name: str, arguments: Mapping[str, Any], timeout: float) -> Any:
         self._require_open()

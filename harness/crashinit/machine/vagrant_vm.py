@@ -2,13 +2,11 @@
 
 # python-vagrant has no annotations.
 # mypy: disable-error-code="no-untyped-call"
-import base64
 import contextlib
 import logging
 import os
 import shutil
 import subprocess
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
@@ -189,12 +187,8 @@ class Vm:
         self._connect()
 
     def _connect(self) -> None:
-        def greet(channel: Channel, timeout: float) -> None:
-            entropy = base64.b64encode(os.urandom(64)).decode()
-            channel.call("hello", {"clock": time.time(), "entropy": entropy}, timeout)
-
         self._connection = ssh.connect(
-            lambda: ssh.Connection(self._ssh_config, self._libvirt.network, self._why), greet, CONNECT_TIMEOUT
+            lambda: ssh.Connection(self._ssh_config, self._libvirt.network, self._why), Channel.hello, CONNECT_TIMEOUT
         )
 
     def _hang_up(self) -> None:

@@ -234,10 +234,10 @@ def _confirmation(results: Sequence[TrialResult], again: RunRecord, directory: P
         if result not in agree:
             yield f"- {result.id}: {result.outcome}, from a cold boot {same[result.id].outcome}"
     yield ""
-    if len(tried) < len(wrong):
-        yield from (f"    {replay(result, directory, named=True)} --provider qemu-cold" for result in tried[:1])
-    else:
+    if len(tried) == len(wrong):
         yield f"    crashinit replay {_quoted(directory / 'plan.json')} --failed --provider qemu-cold"
+    elif tried:
+        yield f"    {replay(tried[0], directory, named=True)} --provider qemu-cold"
 
 
 def _quoted(path: Path) -> str:
