@@ -45,8 +45,8 @@ class Connection:
             self._line.close()
 
 
-def connect(open_one: Callable[[], Connection], greet: Callable[[Channel, float], None], timeout: float) -> Connection:
-    """The first connection over which the agent answers the greeting, tried anew until `timeout` seconds are over.
+def connect(open_one: Callable[[], Connection], timeout: float) -> Connection:
+    """The first connection over which the agent answers a greeting, tried anew until `timeout` seconds are over.
 
     A machine that boots, or that was set back to an earlier state, refuses or breaks the first ones.
     """
@@ -54,7 +54,7 @@ def connect(open_one: Callable[[], Connection], greet: Callable[[Channel, float]
     while True:
         connection = open_one()
         try:
-            greet(connection.channel, max(1.0, deadline - time.monotonic()))
+            connection.channel.hello(max(1.0, deadline - time.monotonic()))
         except MachineError:
             connection.close()
             if time.monotonic() >= deadline:

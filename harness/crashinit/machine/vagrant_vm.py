@@ -16,7 +16,6 @@ from filelock import FileLock
 from crashinit.errors import HostError, MachineError
 from crashinit.machine import host_libvirt, ssh, vagrant_settings
 from crashinit.machine.box import NAME, box
-from crashinit.machine.channel import Channel
 from crashinit.machine.host_libvirt import HostLibvirt, host_has_libvirt
 from crashinit.machine.image import search_path, tool_path
 from crashinit.machine.libvirtd import Libvirt, PrivateLibvirt
@@ -188,7 +187,7 @@ class Vm:
 
     def _connect(self) -> None:
         self._connection = ssh.connect(
-            lambda: ssh.Connection(self._ssh_config, self._libvirt.network, self._why), Channel.hello, CONNECT_TIMEOUT
+            lambda: ssh.Connection(self._ssh_config, self._libvirt.network, self._why), CONNECT_TIMEOUT
         )
 
     def _hang_up(self) -> None:
