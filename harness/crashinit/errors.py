@@ -1,16 +1,25 @@
 """What can go wrong in the harness itself, as sentences for people.
 
-But for DriverError none of these is ever the driver's fault: a driver's failure is an outcome, not an exception.
-Each class bears the exit code that the command line ends with (pytest's codes).
+A failure of the driver is an outcome and not an exception. DriverError is the one exception to this rule: a driver
+that fails without any fault cannot be tested. Each class has the exit code with which the command line ends (pytest's
+codes).
 """
 
 from typing import ClassVar
 
+from crashinit.printable import printable
+
 
 class CrashinitError(Exception):
-    """The harness could not do its work. The message is one sentence: what, where, what to do."""
+    """The harness could not do its work. The message is one sentence: what, where, what to do.
+
+    It may quote a guest, a scenario or an adapter, so its text is printable wherever it is shown.
+    """
 
     exit_code: ClassVar[int] = 3
+
+    def __str__(self) -> str:
+        return printable(super().__str__())
 
 
 class UsageError(CrashinitError):

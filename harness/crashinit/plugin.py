@@ -17,6 +17,7 @@ import pytest
 from crashinit import fixtures
 from crashinit.errors import CrashinitError
 from crashinit.events import Listener, Note, RunFinished, RunStarted, TrialFinished, TrialResult
+from crashinit.printable import one_line, printable
 
 OPTIONS = {
     "driver": "the driver under test: an adapter's name, or the path of an adapter file",
@@ -154,7 +155,7 @@ class Campaign:
         if isinstance(event, Note) and self.config.option.verbose >= 0:
             reporter = self.config.pluginmanager.get_plugin("terminalreporter")
             if reporter:
-                reporter.write_line(f"crashinit: {event.text}")
+                reporter.write_line(f"crashinit: {one_line(event.text)}")
 
 
 class ScenarioFile(pytest.File):
@@ -202,7 +203,7 @@ class TrialItem(pytest.Item):
         from crashinit.report.again import replay
 
         again = replay(self.result, self.campaign.out)
-        return "\n".join([f"{self.result.outcome}: {self.result.reason}", *failed, f"again: {again}"])
+        return "\n".join(map(printable, [f"{self.result.outcome}: {self.result.reason}", *failed, f"again: {again}"]))
 
     def reportinfo(self) -> tuple[os.PathLike[str] | str, int | None, str]:
         return self.path, None, self.name

@@ -13,6 +13,7 @@ from crashinit.driven import Driven
 from crashinit.errors import CrashinitError
 from crashinit.machine.protocol import Machine
 from crashinit.plan import Trial
+from crashinit.printable import printable
 from crashinit.recording import Recording
 
 HERE = "/run/crashinit-shell"  # where the machine keeps what a line prints, its status, its last directory
@@ -99,7 +100,7 @@ class Shell(cmd.Cmd):
             except KeyboardInterrupt:
                 self._machine.run("kill", "-TERM", "--", f"-{pid}")
                 continue
-            print(seen.stdout, end="", file=self.stdout, flush=True)
+            print(printable(seen.stdout, None), end="", file=self.stdout, flush=True)
             printed += len(seen.stdout.encode())
             if seen.exit != RUNNING:
                 break
@@ -114,4 +115,4 @@ class Shell(cmd.Cmd):
 
     def _say(self, text: str) -> None:
         if text:
-            print(text, file=self.stdout)
+            print(printable(text, None), file=self.stdout)

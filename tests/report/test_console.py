@@ -181,11 +181,11 @@ def test_kinds_of_failures_are_those_of_the_page_in_plain_words() -> None:
     trials[1] = replace(failing(trials[1], "diverged", "stuck", {"C01": "fail", "C08": "n/a"}), restarts=3)
     said = on_terminal(trials, None, 200).splitlines()
 
-    assert [line.rstrip("\x00") for line in said if re.match(r". \d+ trial", line)] == [
+    assert [line for line in said if re.match(r". \d+ trial", line)] == [
         "✗ 1 trial diverged: C01: stuck. No init succeeds any more (3 tried)",
         "✗ 1 trial diverged: C03: C03: <data> is attached twice & leaks",
         "○ 1 trial did not fire: the operation did not occur",
-        "! 1 trial could not be judged: the machine died: panic",
+        "! 1 trial could not be judged: the machine died: \\x1b[31mpanic\\x00",
     ]
 
 
@@ -266,3 +266,49 @@ def test_of_a_run_of_nothing_nothing_is_said(tmp_path: Path) -> None:
 def test_an_operation_outside_every_step_has_a_row() -> None:
     """It is labelled as in the page."""
     assert "(no step)" in quiet([replace(results()[0], step="")])
+
+
+OWNED = "\x1b]0;owned\a\x1b[2J\x1b[1;1H146 of 146 converged"
+HOSTILE = f"{OWNED}\u202egnp.exe\udce9\r\x9b2J"
+
+
+def hostile() -> list[TrialResult]:
+    """A run in which each string that is not the harness's own tries to take the terminal."""
+    trials = results()[:2]
+    named = replace(trials[0], id=f"steps/{HOSTILE}\n7 of 7 trials", step=HOSTILE, phase=HOSTILE, victim=HOSTILE)
+    return [failing(named, "diverged", HOSTILE, {"C03": "fail"}), trials[1]]
+
+
+def in_full(trials: list[TrialResult]) -> list[Event]:
+    """All kinds of events, with hostile strings in each."""
+    started = RunStarted(HOSTILE, HOSTILE, HOSTILE, [trial.id for trial in trials], [HOSTILE])
+    told = [started, RunExtended([HOSTILE], [HOSTILE]), *sequence(trials)[1:]]
+    return [Note(HOSTILE), *told, RunFinished(83.2, False)]
+
+
+def test_no_string_of_others_reaches_a_log_raw() -> None:
+    """What a driver, a scenario or a stored run says is printed as visible escapes, and cannot pass for a line."""
+    stream = io.StringIO()
+    face = QuietConsole(Console(file=stream, width=80), None, Progress())
+    for event in in_full(hostile()):
+        face(event)
+
+    said = stream.getvalue()
+    assert not [char for char in said if not (char.isprintable() or char == "\n")]
+    assert "\\x1b]0;owned\\x07" in said
+    assert not [line for line in said.splitlines() if line.startswith("7 of 7 trials")]
+    said.encode()
+
+
+def test_no_string_of_others_reaches_a_terminal_raw() -> None:
+    """On a terminal the only escape sequences are those of the display itself."""
+    console, stream = terminal()
+    face = LiveConsole(console, None, Progress())
+    for event in in_full(hostile()):
+        face(event)
+
+    said = stream.getvalue()
+    assert "\x1b]" not in said
+    assert "\x1b[2J" not in said
+    assert "\a" not in said
+    assert not {"\u202e", "\udce9", "\x9b"} & set(said)

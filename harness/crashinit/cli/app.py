@@ -8,11 +8,12 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
 from crashinit.errors import HostError, UsageError
+from crashinit.printable import one_line, printable
 
 if TYPE_CHECKING:
     from crashinit.report import Reports
@@ -54,8 +55,16 @@ def fail(sentence: str, code: int) -> int:
         import traceback
 
         traceback.print_exc()
-    print(f"crashinit: {sentence}", file=sys.stderr)
+    # Further lines, of what a guest said, are indented: none of them passes for a line of ours.
+    say(printable(f"crashinit: {sentence}").replace("\n", "\n    "), sys.stderr)
     return code
+
+
+def say(text: str, stream: TextIO | None = None) -> None:
+    """Print a text, by default to standard output. Whatever is in it, it does nothing to the terminal."""
+    stream = stream or sys.stdout
+    encoding = stream.encoding or "utf-8"
+    print(printable(text, None).encode(encoding, "backslashreplace").decode(encoding), file=stream)
 
 
 def run_directory(out: Path | None, name: str, *, resume: bool, force: bool) -> Path:
@@ -113,7 +122,8 @@ def exit_code(directory: Path, known: "Sequence[Known] | None" = None) -> int:
         return fail("error: nothing ran: no trial matches.", NOTHING_RAN)
     if known is not None:
         judgement = baseline.judge(run.results, known, whole=baseline.is_whole(run))
-        print("\n".join(judgement.sentences()))
+        for sentence in judgement.sentences():
+            say(one_line(sentence))
         if judgement.passed:
             return OK
         if judgement.rotten:

@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from crashinit.cli.app import FAILED, HARNESS_ERROR, OK, Provider, ProviderName, app
+from crashinit.cli.app import FAILED, HARNESS_ERROR, OK, Provider, ProviderName, app, say
+from crashinit.printable import one_line
 
 
 @app.command()
@@ -16,9 +17,9 @@ def doctor() -> int:
     findings = examine()
     for finding in findings:
         state = finding.state.upper() if finding.state == "missing" else finding.state
-        print(f"{state:8} {finding.name}: {finding.text}")
+        say(one_line(f"{state:8} {finding.name}: {finding.text}"))
         if finding.remedy:
-            print(f"{'':8} {finding.remedy}")
+            say(one_line(f"{'':8} {finding.remedy}"))
     return OK if all(finding.ok or not finding.required for finding in findings) else HARNESS_ERROR
 
 
@@ -40,9 +41,9 @@ def image_box(
     """Build the Vagrant box from Debian packages, if the cache does not hold it; print its path."""
     from crashinit.machine import box
 
-    made = box.box(tuple(packages or ()), note=lambda text: print(text, file=sys.stderr))
-    print(made.file)
-    print(f"add it with: vagrant box add --force --name {box.NAME} {made.file}", file=sys.stderr)
+    made = box.box(tuple(packages or ()), note=lambda text: say(text, sys.stderr))
+    say(str(made.file))
+    say(f"add it with: vagrant box add --force --name {box.NAME} {made.file}", sys.stderr)
     return OK
 
 
@@ -57,7 +58,7 @@ def drivers_list(context: typer.Context) -> int:
 
     if context.invoked_subcommand is None:
         for name in adapters.names():
-            print(f"{name:20} {adapters.load(name).title}")
+            say(one_line(f"{name:20} {adapters.load(name).title}"))
     return OK
 
 
@@ -73,18 +74,18 @@ def drivers_check(
     from crashinit.drivers import check
 
     adapter = adapters.load(driver)
-    print(f"{adapter.name}: {adapter.title}")
-    found = check(driver, provider.value, deadline, note=lambda text: print(text, file=sys.stderr))
+    say(one_line(f"{adapter.name}: {adapter.title}"))
+    found = check(driver, provider.value, deadline, note=lambda text: say(text, sys.stderr))
     ended = "got ready" if found.run.exit is None else "ended"
-    print(f"without a fault its init {ended} after {found.run.seconds:.1f} s")
-    print(f"operations: {', '.join(f'{step} {count}' for step, count in found.steps.items()) or 'none'}")
+    say(one_line(f"without a fault its init {ended} after {found.run.seconds:.1f} s"))
+    say(one_line(f"operations: {', '.join(f'{step} {count}' for step, count in found.steps.items()) or 'none'}"))
     for step, reason in adapter.absent.items():
         if step not in found.denied:
-            print(f"no step '{step}': {reason}")
+            say(one_line(f"no step '{step}': {reason}"))
     for step in found.denied:
-        print(f"step '{step}' occurs, though [absent] says that it does not: take it out there")
+        say(one_line(f"step '{step}' occurs, though [absent] says that it does not: take it out there"))
     for step in found.unexplained:
-        print(f"no step '{step}': if that is how the driver works, say why in [absent]")
+        say(one_line(f"no step '{step}': if that is how the driver works, say why in [absent]"))
     for clause, verdict in found.verdicts.items():
-        print(f"{clause} {CLAUSES[clause].name:15} {verdict.status:4} {verdict.reason}".rstrip())
+        say(one_line(f"{clause} {CLAUSES[clause].name:15} {verdict.status:4} {verdict.reason}".rstrip()))
     return OK if found.ok else FAILED

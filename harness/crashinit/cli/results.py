@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from crashinit.cli.app import FAILED, NOTHING_RAN, OK, app, exit_code, fail
+from crashinit.cli.app import FAILED, NOTHING_RAN, OK, app, exit_code, fail, say
+from crashinit.printable import one_line
 
 if TYPE_CHECKING:
     from crashinit.report import RunRecord
@@ -20,9 +21,9 @@ def report(
     from crashinit.report import plain, remake
 
     remake(directory)
-    print(directory / "report.html")
+    say(str(directory / "report.html"))
     if readme:
-        print(plain.write(directory))
+        say(str(plain.write(directory)))
     return OK
 
 
@@ -38,8 +39,8 @@ def judge(directory: Annotated[Path, typer.Argument(metavar="DIR", help="The dir
     replace_results(directory, again)
     changed = [new.id for old, new in zip(results, again, strict=True) if old.as_json() != new.as_json()]
     for trial in changed:
-        print(trial)
-    print(f"{many(len(again), 'trial was', 'trials were')} judged again; {len(changed)} of them came out differently.")
+        say(one_line(trial))
+    say(f"{many(len(again), 'trial was', 'trials were')} judged again; {len(changed)} of them came out differently.")
     return exit_code(directory)
 
 
@@ -49,7 +50,7 @@ def baseline(directory: Annotated[Path, typer.Argument(metavar="DIR", help="The 
     from crashinit.report import baseline as known_failures
     from crashinit.report import read
 
-    print(known_failures.written(read(directory).results), end="")
+    say(known_failures.written(read(directory).results).removesuffix("\n"))
     return OK
 
 
@@ -68,11 +69,11 @@ def compare(
         return _side_by_side(left, right)
     comparison = comparing.compare(left, right)
     for change in comparison.changes:
-        print(change.id)
+        say(one_line(change.id))
         for detail in change.details:
-            print(f"    {detail}")
+            say(f"    {one_line(detail)}")
     common = many(comparison.common, "trial is", "trials are")
-    print(f"{common} in both runs; {many(len(comparison.changes), 'differs or is', 'differ or are')} in one run only.")
+    say(f"{common} in both runs; {many(len(comparison.changes), 'differs or is', 'differ or are')} in one run only.")
     if not comparison.common:
         return NOTHING_RAN if comparison.equal else FAILED
     return OK if comparison.equal else FAILED
@@ -91,5 +92,5 @@ def _side_by_side(left: "RunRecord", right: "RunRecord") -> int:
     Console().print(differential.drawn(rows, left, right))
     different = sum(not row.equal for row in rows)
     kinds = many(len(rows), "kind of crash is", "kinds of crash are")
-    print(f"{kinds} in both runs; in {different} of them the drivers come out differently.")
+    say(f"{kinds} in both runs; in {different} of them the drivers come out differently.")
     return FAILED if different else OK

@@ -26,8 +26,10 @@ from crashinit.cli.app import (
     fail,
     run_directory,
     run_reports,
+    say,
 )
 from crashinit.errors import UsageError
+from crashinit.printable import one_line
 
 if TYPE_CHECKING:
     from crashinit.plan import Trial
@@ -205,11 +207,11 @@ def trace(
     with run_reports(None, stderr=True) as emit:
         operations = campaign.trace(driver, provider.value, Setup("fresh", (), 60.0), emit)
     if as_json:
-        print(json.dumps([{"step": step, **operation.model_dump()} for step, operation in operations], indent=2))
+        say(json.dumps([{"step": step, **operation.model_dump()} for step, operation in operations], indent=2))
         return OK if operations else NOTHING_RAN
     width = max((len(operation.key) for _, operation in operations), default=0)
     for step, operation in operations:
-        print(f"{operation.n:4}  {step or '-':13}  {operation.key:{width}}  {operation.program}")
+        say(one_line(f"{operation.n:4}  {step or '-':13}  {operation.key:{width}}  {operation.program}"))
     return OK if operations else NOTHING_RAN
 
 

@@ -29,6 +29,7 @@ from crashinit.events import (
     TrialResult,
     TrialStarted,
 )
+from crashinit.printable import all_on_one_line
 from crashinit.report.again import replay
 from crashinit.report.kinds import Kind, first, is_wedge, kind_of, kinds, restarts, short
 from crashinit.report.results import MARKS, NO_STEP, duration, table, worst
@@ -51,7 +52,7 @@ class Progress:
     """
 
     def __init__(self, earlier: Sequence[TrialResult] = (), now: Callable[[], float] = time.monotonic) -> None:
-        self._earlier = {result.id: result for result in earlier}
+        self._earlier = {result.id: result for result in all_on_one_line(list(earlier))}
         self._now = now
         self.run = RunStarted("", "", "", [])
         self.note = ""
@@ -117,6 +118,7 @@ class LiveConsole:
         self._told: set[Kind] = set()
 
     def __call__(self, event: Event) -> None:
+        event = all_on_one_line(event)
         self._progress(event)
         if self._live is None and not isinstance(event, RunFinished):
             self._live = Live(console=self._console, get_renderable=self._render, refresh_per_second=4, transient=True)
@@ -180,6 +182,7 @@ class QuietConsole:
         self._told: set[Kind] = set()
 
     def __call__(self, event: Event) -> None:
+        event = all_on_one_line(event)
         self._progress(event)
         match event:
             case Note(text):
@@ -225,7 +228,7 @@ def results_table(results: list[TrialResult], only: str | None = None) -> Table:
     grid = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     grid.add_column("step")
     for phase, victim in columns:
-        grid.add_column(f"{phase}\n{victim}", justify="right")
+        grid.add_column(Text(f"{phase}\n{victim}"), justify="right")
     for step in steps:
         row = [Text(step or NO_STEP)]
         for phase, victim in columns:

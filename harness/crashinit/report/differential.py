@@ -8,8 +8,10 @@ from dataclasses import dataclass
 
 from rich import box
 from rich.table import Table
+from rich.text import Text
 
 from crashinit.events import TrialResult
+from crashinit.printable import one_line
 from crashinit.report.kinds import came_up
 from crashinit.report.results import RunRecord, judged, table
 
@@ -98,13 +100,19 @@ def drawn(found: Sequence[Row], left: RunRecord, right: RunRecord) -> Table:
     for title in ("", "step", "phase", "victim"):
         grid.add_column(title, no_wrap=True)
     for title in (left.driver, right.driver):
-        grid.add_column(title, ratio=1)
+        grid.add_column(_cell(title), ratio=1)
     step = ""
     for row in found:
         mark = "" if row.equal else "≠"
-        grid.add_row(mark, "" if row.step == step else row.step, row.phase, row.victim, str(row.left), str(row.right))
+        told = ["" if row.step == step else row.step, row.phase, row.victim, str(row.left), str(row.right)]
+        grid.add_row(mark, *map(_cell, told))
         step = row.step
     return grid
+
+
+def _cell(text: str) -> Text:
+    """A text of a stored run: nothing in it is markup."""
+    return Text(one_line(text))
 
 
 def _at(run: RunRecord, step: str, phase: str, victim: str) -> list[TrialResult]:
