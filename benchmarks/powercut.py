@@ -6,10 +6,10 @@ import time
 from pathlib import Path
 
 from crashinit.adapters import load
+from crashinit.kept import RECORDINGS
 from crashinit.machine.provider import QemuProvider
 from crashinit.plan import spread
 from crashinit.powercut.plan import setup_of, trials
-from crashinit.powercut.record import RECORDINGS
 from crashinit.powercut.runner import PowerCutRunner, recording_name
 from crashinit.scenario import Scenario
 

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import pytest
-from crashinit import campaign, scenario
+from crashinit import campaign, cli, scenario
 from crashinit.errors import DriverError
-from crashinit.kept import Prepared
+from crashinit.kept import Prepared, stored
 
 DAEMON = """
 name = "d"
@@ -51,3 +51,44 @@ def test_a_driver_that_fails_without_a_fault_is_not_tried_further(tmp_path: Path
     """A daemon that ends before it is ready has failed, whatever its exit status."""
     with pytest.raises(DriverError, match=r"without any fault, 'sh -c .*' ended with 1"):
         prepared(tmp_path, DAEMON.replace("exec sleep 1000", "exit 0").replace('"up"', '"never"'), "loopback")
+
+
+SHELL = """
+name = "shell"
+title = "a driver that writes one file"
+root = "/var/lib/d"
+init = ["sh", "-c", "mkdir -p {root}; echo $2 > {root}/NAME", "x", "{options}"]
+shutdown = ["true"]
+"""
+STRIKE = "title: t\nname: NAME\nstep: all\nvictims: [tree]\nrestarts: 1\noptions: [OPTION]\n"
+
+
+def test_a_run_in_the_place_of_another_is_judged_by_its_own_references(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Another driver and fewer setups, with '--force': nothing of the old run is there any more to be judged by."""
+    for name in ("old", "new"):
+        (tmp_path / f"{name}.toml").write_text(SHELL.replace("NAME", name))
+    for name, option in (("a", "x"), ("b", "y")):
+        (tmp_path / f"{name}.yaml").write_text(STRIKE.replace("NAME", name).replace("OPTION", option))
+    out, a, b = (str(tmp_path / name) for name in ("run", "a.yaml", "b.yaml"))
+    more = ["-k", "exec-mkdir-1", "--out", out]
+
+    assert cli.main(["run", a, b, "--driver", str(tmp_path / "old.toml"), *more]) == 1
+    old = (tmp_path / "run" / "results.jsonl").read_bytes()
+    assert cli.main(["run", b, "--driver", str(tmp_path / "new.toml"), *more[2:], "-k", "nothing", "--force"]) == 5
+    assert (tmp_path / "run" / "results.jsonl").read_bytes() == old
+    assert len(list((tmp_path / "run" / "evidence").iterdir())) == 4
+    assert cli.main(["run", b, "--driver", str(tmp_path / "new.toml"), *more, "--force"]) == 1
+    capsys.readouterr()
+    assert cli.main(["judge", out]) == 1
+
+    assert "; 0 of them came out differently" in capsys.readouterr().out
+    assert len(list((tmp_path / "run" / "evidence").iterdir())) == 2
+    after = stored(tmp_path / "run", "b/exec-mkdir-1/tree").after
+    assert after is not None
+    assert [file.path for file in after.files] == ["new"]
+    assert cli.main(["judge", out]) == 1
+    (tmp_path / "new.toml").write_text(SHELL.replace("NAME", "newer"))
+    assert cli.main(["run", b, "--driver", str(tmp_path / "new.toml"), *more, "--resume"]) == 4
+    assert "by an adapter that said something else" in capsys.readouterr().err

@@ -1,10 +1,15 @@
 """Scenario and trace make trials: which boundaries are struck, how, and what the trials are called."""
 
 import itertools
+import json
+import os
+from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
 from crashinit.errnos import ERRNOS, errors_of, number
-from crashinit.plan import Trial, in_rows, left_out, second_crashes, spread, trials
+from crashinit.errors import UsageError
+from crashinit.plan import Trial, in_rows, left_out, quoted, read, second_crashes, slugs, spread, trials, write
 from crashinit.scenario import Scenario
 
 from .test_trace import INIT, trace
@@ -24,6 +29,85 @@ def test_all_boundaries_are_struck_once_by_each_victim() -> None:
     assert [trial.point.n for trial in plan] == [n for n in range(1, len(OPERATIONS) + 1) for _ in range(2)]
     assert len({trial.id for trial in plan}) == len(plan)
     assert {trial.victim for trial in plan} == {"process", "tree"}
+
+
+def test_ids_never_collide() -> None:
+    """Keys that would look alike are quoted, so that each boundary has trials of its own."""
+    words = ["file.create metadata/base", "file.create metadata-base", "file.create a b", "file.create a-b"]
+    odd = [os.fsdecode(name) for name in ("file.create ä".encode(), "file.create ö".encode(), b"file.create \xe9")]
+    operations = trace(*[f"{word} driver" for word in [*words, *odd] if " a b" not in word], "exit driver")
+    plan = trials(scenario(step="all"), operations, "d")
+
+    assert len({trial.id for trial in plan}) == len(plan) == 2 * len(operations)
+    keys = [f"{word}#1" for word in [*words, *odd]]
+    found = slugs(keys)
+    assert len(set(found.values())) == len(keys)
+    assert {unquote(found[key], errors="surrogateescape") for key in keys} == set(keys)
+
+
+def test_ordinary_keys_have_the_ids_that_they_always_had() -> None:
+    """An id of a published report means the same point today; the name of a step that does not occur as well."""
+    known = {
+        "dm.create pool#1": "dm.create-pool-1",
+        "file.create metadata/.tmp*#2": "file.create-metadata-.tmpx-2",
+        "dm.message ctd-pool create_thin#1": "dm.message-ctd-pool-create_thin-1",
+        "(the step does not occur)": "the-step-does-not-occur",
+    }
+
+    assert slugs(known) == known
+
+
+def test_the_ids_of_the_published_reports_are_those_of_today() -> None:
+    """Each published plan can be read, and its operations have the same slugs today."""
+    plans = sorted((Path(__file__).parents[1] / "reports").glob("*-*.*/plan.json"))
+    assert len(plans) >= 3
+    for path in plans:
+        plan = read(path)
+        short = slugs(trial.point.operation for trial in plan)
+        assert all(short[trial.point.operation] in trial.id.split("/") for trial in plan)
+
+
+@pytest.mark.parametrize("word", ["a b", "ä", os.fsdecode(b"\xe9"), "a%20b", "~", "\n"])
+def test_quoting_can_be_undone(word: str) -> None:
+    """From a quoted key the key comes back."""
+    assert unquote(quoted(word), errors="surrogateescape") == word
+    assert quoted(word).isascii()
+
+
+def test_a_plan_with_a_doubled_id_is_refused(tmp_path: Path) -> None:
+    """The results of one trial would be taken for the other's: neither written nor read."""
+    trial = trials(scenario(step="all"), OPERATIONS, "d")[0]
+    with pytest.raises(UsageError, match=f"2 trials of the plan have the id '{trial.id}'"):
+        write(tmp_path / "plan.json", [trial, trial])
+    assert not (tmp_path / "plan.json").exists()
+
+    (tmp_path / "plan.json").write_text(json.dumps([trial.as_json()] * 2))
+    with pytest.raises(UsageError, match="2 trials of the plan have the id"):
+        read(tmp_path / "plan.json")
+
+
+DEEP = "[" * 100_000
+
+
+@pytest.mark.parametrize("text", ["{}", "[1]", "[{}]", DEEP, "NaN", '"text"', "\xff", "[[]]", '[{"id": NaN}]'])
+def test_what_is_no_plan_is_one_sentence(tmp_path: Path, text: str) -> None:
+    """Whatever is in the file, it is named, and no part of it is guessed."""
+    path = tmp_path / "plan.json"
+    path.write_bytes(text.encode("latin-1"))
+
+    with pytest.raises(UsageError, match=f"'{path}' is not a plan of this version") as error:
+        read(path)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("change", [{"actor": "udev"}, {"restarts": "many"}, {"setup": {}}, {"point": None}])
+def test_a_trial_of_another_version_is_not_run_as_another_trial(tmp_path: Path, change: dict[str, object]) -> None:
+    """A key that this version does not know, or of a wrong type, refuses the plan."""
+    trial = trials(scenario(step="all"), OPERATIONS, "d")[0]
+    (tmp_path / "plan.json").write_text(json.dumps([{**trial.as_json(), **change}]))
+
+    with pytest.raises(UsageError, match="is not a plan of this version"):
+        read(tmp_path / "plan.json")
 
 
 def test_an_exploration_can_be_narrowed_to_steps_and_says_so() -> None:

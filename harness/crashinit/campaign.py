@@ -27,11 +27,11 @@ from crashinit.events import (
     TrialResult,
     TrialStarted,
 )
-from crashinit.kept import PLAN, Prepared, read_prepared, store, stored
+from crashinit.kept import PLAN, Prepared, adapter_digest, read_prepared, store, stored
 from crashinit.machine.provider import get_provider
 from crashinit.plan import Setup, Trial
 from crashinit.powercut import plan as power_cuts
-from crashinit.powercut.record import RECORDINGS, Recorded
+from crashinit.powercut.record import Recorded
 from crashinit.powercut.runner import PowerCutRunner, recording_name
 from crashinit.result import failed, result_of
 from crashinit.scenario import POWER_CUT, Scenario
@@ -50,7 +50,7 @@ def make_runner(driver: str, provider: str, out: Path, emit: Listener = lambda e
 
 
 def prepare(scenarios: Sequence[Scenario], driver: str, provider: str, out: Path, emit: Listener) -> Prepared:
-    """Record one init without faults for each setup, derive the plan from it, and store both in the run's directory.
+    """Record one init without faults for each setup, and derive the plan from it. Nothing is stored yet.
 
     Raises CrashinitError when a machine cannot be had, DriverError when the driver does not even start without a fault.
     """
@@ -68,7 +68,6 @@ def prepare(scenarios: Sequence[Scenario], driver: str, provider: str, out: Path
                 if setup not in recorded:
                     emit(Note(f"recording an init of '{driver}' and what its disks are told: '{setup.given}'"))
                     recorded[setup], references[setup] = runner.record(setup)
-                    recorded[setup].store(out / RECORDINGS / recording_name(setup))
                 planned, said = power_cuts.trials(scenario, recorded[setup], driver)
             else:
                 setup = plan.setup_of(scenario)
@@ -85,9 +84,10 @@ def prepare(scenarios: Sequence[Scenario], driver: str, provider: str, out: Path
             trials += planned
             left_out += said
         accel = runner.provider.accel
-    prepared = Prepared(trials, references, accel, left_out)
-    prepared.store(out)
-    return prepared
+        adapter = runner.adapter
+    plan.refuse_doubles(trials)
+    recordings = {recording_name(setup): init for setup, init in recorded.items()}
+    return Prepared(trials, references, accel, left_out, recordings, adapter.name, adapter_digest(adapter))
 
 
 def _no_boundary_is_left(
@@ -136,7 +136,7 @@ def run(
     is gone on with, by its plan, and these of its trials have ended.
     An interruption (KeyboardInterrupt) ends every machine, tells the listeners, and goes on to the caller.
     """
-    prepared = prepare(scenarios, driver, provider, out, emit) if done is None else _planned(scenarios, out)
+    prepared = prepare(scenarios, driver, provider, out, emit) if done is None else _planned(scenarios, driver, out)
     first = [trial for trial in prepared.trials if not trial.earlier]
     chosen = [trial for trial in first if select(trial.id)]
     if dropped := len(first) - len(chosen):
@@ -144,6 +144,8 @@ def run(
 
     if not chosen:
         raise NothingRanError(f"nothing ran: none of the plan's {len(first)} trials was selected.")
+    if done is None:
+        prepared.store(out)
 
     def left(trials: Sequence[Trial]) -> list[Trial]:
         return [trial for trial in trials if trial.id not in (done or ())]
@@ -160,9 +162,14 @@ def run(
     return run_trials(prepared, left(chosen), driver, provider, out, workers, emit, more if second else None)
 
 
-def _planned(scenarios: Sequence[Scenario], out: Path) -> Prepared:
-    """The plan of a run that was begun. Raises UsageError when it is not of these scenarios."""
+def _planned(scenarios: Sequence[Scenario], driver: str, out: Path) -> Prepared:
+    """The plan of a run that was begun. Raises UsageError when it is not of these scenarios, or of another adapter."""
     prepared = read_prepared(out)
+    if prepared.adapter and prepared.adapter != adapter_digest(load_adapter(driver)):
+        raise UsageError(
+            f"'{out}' holds a run of '{prepared.driver}' by an adapter that said something else: "
+            "run it anew with '--force', or give another '--out'."
+        )
     known, asked = {trial.scenario for trial in prepared.trials}, {scenario.name for scenario in scenarios}
     if other := known - asked:
         raise UsageError(
@@ -258,7 +265,6 @@ def judge_again(results: Sequence[TrialResult], out: Path) -> list[TrialResult]:
     """
     prepared = read_prepared(out)
     trials = {trial.id: trial for trial in prepared.trials}
-    adapter = load_adapter(prepared.trials[0].driver)
     again = []
     for old in results:
         if old.outcome == "error" and not old.clauses:
@@ -268,7 +274,8 @@ def judge_again(results: Sequence[TrialResult], out: Path) -> list[TrialResult]:
             trial, evidence = trials[old.id], stored(out, old.id)
         except (KeyError, FileNotFoundError):
             raise UsageError(f"'{out}' lacks the plan or the evidence of '{old.id}': run it again.") from None
-        again.append(result_of(trial, evidence, old.seconds, prepared.references[trial.setup], adapter))
+        reference, adapter = prepared.references[trial.setup], load_adapter(trial.driver)
+        again.append(result_of(trial, evidence, old.seconds, reference, adapter))
     return again
 
 

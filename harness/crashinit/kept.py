@@ -1,23 +1,42 @@
 """What a run's directory keeps of its trials: plan and evidence, so that all can be judged again without a machine.
 
 plan.json                     the trials
-evidence/reference-N.json.gz  of an init without faults, one for each setup
+evidence/reference-N.json.gz  of an init without faults, one for each setup, and whose it is
 evidence/TRIAL.json.gz        of each trial that has ended
+errors/TRIAL.txt              what is known of each error of the harness itself
+powercut/*.gz                 the recorded inits whose disks lose their power
+
+A new run takes the place of an old one when it has all that it needs to begin: see `Prepared.store`.
 """
 
 import gzip
 import json
-from dataclasses import dataclass
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from crashinit import plan
+from crashinit.adapters import Adapter
 from crashinit.contract.observation import Evidence
 from crashinit.errors import UsageError
+from crashinit.machine.cache import digest
 from crashinit.plan import Setup, Trial
+from crashinit.safe import damage, inflated, parsed, replacing, sweep, write_text
+
+if TYPE_CHECKING:
+    from crashinit.powercut.record import Recorded
 
 PLAN = "plan.json"
 EVIDENCE = "evidence"
+ERRORS = "errors"
+RECORDINGS = "powercut"
+REPORTS = ("results.jsonl", "run.json", "summary.json", "junit.xml", "report.html", "README.md")
+NAME_LIMIT = 180  # bytes of a file's name before its ending; most file systems take 255
+RUN_IT = "run its trial again"
+
+_REFERENCE = re.compile(r"reference-\d+")
 
 
 @dataclass(frozen=True)
@@ -28,50 +47,125 @@ class Prepared:
     references: dict[Setup, Evidence]
     accel: str
     left_out: list[str]  # sentences: what the plan does not try, and why
+    recordings: Mapping[str, "Recorded"] = field(default_factory=dict)  # of power cuts, by the names of their files
+    driver: str = ""  # the adapter's name; "": a run of an earlier version, which did not keep it
+    adapter: str = ""  # a digest of what the adapter said
 
     def store(self, out: Path) -> None:
-        """Keep it in a run's directory."""
-        out.mkdir(parents=True, exist_ok=True)
-        plan.write(out / PLAN, self.trials)
+        """Keep it in a run's directory, in the place of all that an earlier run has left there.
+
+        Raises UsageError when two trials have one id, HostError when the disk takes no more.
+        """
+        plan.refuse_doubles(self.trials)
+        clear(out)
         for number, (setup, evidence) in enumerate(self.references.items()):
-            given = [setup.given, list(setup.options), setup.deadline]
-            store(out, f"reference-{number}", evidence, setup=given, accel=self.accel)
+            about = {"setup": [setup.given, list(setup.options), setup.deadline], "accel": self.accel}
+            path = out / EVIDENCE / f"reference-{number}.json.gz"
+            _write(path, evidence, driver=self.driver, adapter=self.adapter, **about)
+        for name, recorded in self.recordings.items():
+            recorded.store(out / RECORDINGS / name)
+        # Last: a directory with a plan has all that the plan needs.
+        plan.write(out / PLAN, self.trials)
+
+
+def clear(out: Path) -> None:
+    """Remove what a run has left in its directory, and nothing else.
+
+    Its results go first: what is killed here leaves no results beside the plan or the evidence of another run.
+    """
+    for name in (*REPORTS, PLAN):
+        if name != "README.md" or _is_ours(out / name):
+            (out / name).unlink(missing_ok=True)
+    for directory, pattern in ((EVIDENCE, "*.json.gz"), (RECORDINGS, "*.gz"), (ERRORS, "*.txt")):
+        for path in (out / directory).glob(pattern):
+            path.unlink(missing_ok=True)
+    for place in (out, out / EVIDENCE, out / RECORDINGS, out / ERRORS):
+        sweep(place)
+
+
+def _is_ours(readme: Path) -> bool:
+    """Whether a README.md is one that `crashinit report --readme` has written."""
+    try:
+        with readme.open("rb") as file:
+            return file.readline(1000).endswith(b": what its init makes of crashes\n")
+    except OSError:
+        return False
+
+
+def adapter_digest(adapter: Adapter) -> str:
+    """A short value that is another one when an adapter says something else; where its file lies is no matter."""
+    return digest(adapter.model_dump_json(exclude={"base"}))
 
 
 def read_prepared(out: Path) -> Prepared:
-    """What `prepare` stored in a run's directory. Raises UsageError when there is none."""
+    """What `Prepared.store` kept in a run's directory. Raises UsageError when it lacks a part, or one is damaged."""
     trials = plan.read(out / PLAN)
     references: dict[Setup, Evidence] = {}
-    accel = ""
+    accel = driver = adapter = ""
+    again = "run the scenarios again"
     for path in sorted((out / EVIDENCE).glob("reference-*.json.gz")):
+        if not _REFERENCE.fullmatch(path.name.removesuffix(".json.gz")):
+            continue  # a trial of a scenario with such a name
         evidence, facts = _read(path)
-        given, options, deadline = facts["setup"]
-        references[Setup(given, tuple(options), deadline)] = evidence
-        accel = facts["accel"]
+        with damage(path, again):
+            given, options, deadline = facts["setup"]
+            setup = Setup(str(given), tuple(map(str, options)), float(deadline))
+            accel, driver, adapter = (str(facts.get(key, "")) for key in ("accel", "driver", "adapter"))
+        if setup in references:
+            raise UsageError(f"'{out / EVIDENCE}' holds two references for one setup, '{setup.given}': {again}.")
+        references[setup] = evidence
     missing = {trial.setup for trial in trials} - set(references)
     if missing:
-        raise UsageError(f"'{out / EVIDENCE}' lacks the reference that its plan needs: run the scenarios again.")
-    return Prepared(trials, references, accel, [])
+        raise UsageError(f"'{out / EVIDENCE}' lacks the reference that its plan needs: {again}.")
+    return Prepared(trials, references, accel, [], driver=driver, adapter=adapter)
 
 
-def store(out: Path, name: str, evidence: Evidence, **facts: object) -> None:
-    """Keep evidence, so that the run can be judged again without a machine."""
-    directory = out / EVIDENCE
-    directory.mkdir(parents=True, exist_ok=True)
-    with gzip.open(directory / f"{name.replace('/', '~')}.json.gz", "wt", encoding="utf-8", compresslevel=3) as file:
-        json.dump({**facts, "evidence": evidence.model_dump()}, file)
+def store(out: Path, name: str, evidence: Evidence) -> None:
+    """Keep a trial's evidence, so that the run can be judged again without a machine. Raises HostError."""
+    _write(_evidence(out, name), evidence)
 
 
 def stored(out: Path, name: str) -> Evidence:
     """The evidence that `store` kept. Raises FileNotFoundError when there is none, UsageError when it is damaged."""
-    return _read(out / EVIDENCE / f"{name.replace('/', '~')}.json.gz")[0]
+    return _read(_evidence(out, name))[0]
+
+
+def store_error(out: Path, name: str, text: str) -> Path:
+    """Keep what is known of an error of the harness: its traceback. The file, below the run's directory."""
+    path = out / ERRORS / f"{file_name(name)}.txt"
+    write_text(path, text)
+    return path
+
+
+def file_name(name: str) -> str:
+    """A trial's id as the name of a file, without its ending: no two ids have one, and no id is too long.
+
+    A slash becomes `~`, a byte that no file's name should hold `=XX`; of a long name a digest stands for the rest.
+    """
+    data = name.encode("utf-8", "surrogatepass")
+    found = "".join(_as_is(byte) or f"={byte:02X}" for byte in data)
+    if found.startswith(".") or _REFERENCE.fullmatch(found):
+        found = f"={data[0]:02X}{found[1:]}"
+    return found if len(found) <= NAME_LIMIT else f"{found[:NAME_LIMIT]}~{digest(data)}"
+
+
+def _as_is(byte: int) -> str:
+    if byte == ord("/"):
+        return "~"
+    return chr(byte) if 32 <= byte < 127 and chr(byte) not in "~=" else ""
+
+
+def _evidence(out: Path, name: str) -> Path:
+    return out / EVIDENCE / f"{file_name(name)}.json.gz"
+
+
+def _write(path: Path, evidence: Evidence, **facts: object) -> None:
+    with replacing(path) as target, gzip.open(target, "wb", compresslevel=3) as file:
+        file.write(json.dumps({**facts, "evidence": evidence.model_dump()}).encode())
 
 
 def _read(path: Path) -> tuple[Evidence, dict[str, Any]]:
     """Evidence, and the facts that were stored with it."""
-    try:
-        with gzip.open(path, "rt", encoding="utf-8") as file:
-            data = json.load(file)
+    with damage(path, RUN_IT):
+        data = parsed(inflated(path))
         return Evidence.model_validate(data.pop("evidence")), data
-    except (gzip.BadGzipFile, EOFError, ValueError, KeyError, AttributeError) as error:
-        raise UsageError(f"'{path}' is damaged, or of another version: run its trial again.") from error

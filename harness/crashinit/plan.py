@@ -8,18 +8,24 @@ import difflib
 import itertools
 import json
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
+
+from pydantic import ConfigDict, TypeAdapter
 
 from crashinit.contract.observation import OperationRecord
 from crashinit.errnos import errors_of
 from crashinit.errors import UsageError
+from crashinit.safe import parsed, text, write_text
 from crashinit.scenario import Scenario
 from crashinit.trace import steps_of
 
 LASTING = ("once", "always")  # an error strikes one call, or that and every later one of its kind on its object
+NOWHERE = "(the step does not occur)"  # the key of a point that the trace does not have
 
 
 @dataclass(frozen=True)
@@ -58,23 +64,19 @@ class Trial:
     earlier: Point | None = None  # a boundary of the first init, at which that was killed; `point` is of the re-init
     state: str = ""  # of a power cut: the crash state that it leaves; of a second one: both, "first+second"
 
+    __pydantic_config__ = ConfigDict(extra="forbid")  # what a later version plans, this one cannot do
+
     def as_json(self) -> dict[str, Any]:
         """The trial as a plan file holds it."""
         return asdict(self)
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "Trial":
-        """The inverse of as_json."""
-        setup = data["setup"]
-        earlier = data.get("earlier")
-        return cls(
-            **{
-                **data,
-                "setup": Setup(setup["given"], tuple(setup["options"]), setup["deadline"]),
-                "point": Point(**data["point"]),
-                "earlier": Point(**earlier) if earlier else None,
-            }
-        )
+        """The inverse of as_json. Raises ValueError."""
+        return _TRIAL.validate_python(data)
+
+
+_TRIAL = TypeAdapter(Trial)
 
 
 def setup_of(scenario: Scenario) -> Setup:
@@ -98,7 +100,7 @@ def points(scenario: Scenario, operations: Sequence[OperationRecord]) -> list[Po
     inside = [index for index, step in enumerate(steps) if step == scenario.step]
     step = scenario.step or ""
     if not inside:
-        return [Point(step, phase, 0, "(the step does not occur)") for phase in scenario.phases]
+        return [Point(step, phase, 0, NOWHERE) for phase in scenario.phases]
     found: list[Point] = []
     for phase in scenario.phases:
         if phase == "before":
@@ -158,9 +160,11 @@ def left_out(scenario: Scenario, operations: Sequence[OperationRecord]) -> list[
 def trials(scenario: Scenario, operations: Sequence[OperationRecord], driver: str) -> list[Trial]:
     """Every trial of one scenario, in the order of the trace."""
     kinds = {operation.key: operation.kind for operation in operations}
+    struck = points(scenario, operations)
+    short = slugs([*kinds, *(point.operation for point in struck)])
     return [
         Trial(
-            id="/".join(part for part in (scenario.name, _phase(scenario, point), slug(point.operation), how) if part),
+            id="/".join(part for part in (scenario.name, _phase(scenario, point), short[point.operation], how) if part),
             driver=driver,
             scenario=scenario.name,
             setup=setup_of(scenario),
@@ -171,7 +175,7 @@ def trials(scenario: Scenario, operations: Sequence[OperationRecord], driver: st
             error=error,
             recovery=scenario.recovery,
         )
-        for point in points(scenario, operations)
+        for point in struck
         for how, victim, error in _faults(scenario, kinds.get(point.operation))
     ]
 
@@ -194,10 +198,11 @@ def _faults(scenario: Scenario, kind: str | None) -> list[tuple[str, str, str]]:
 def second_crashes(first: Trial, reinit: Sequence[OperationRecord]) -> list[Trial]:
     """The re-init of a trial, crashed at each of its own boundaries in turn, by the same victim."""
     steps = steps_of(reinit)
+    short = slugs(operation.key for operation in reinit)
     return [
         replace(
             first,
-            id=f"{first.id}/then/{slug(operation.key)}",
+            id=f"{first.id}/then/{short[operation.key]}",
             point=Point(step, "before" if steps.index(step) == index else "during", operation.n, operation.key),
             earlier=first.point,
         )
@@ -212,25 +217,64 @@ def spread(plan: Sequence[Trial], budget: int) -> list[Trial]:
     return [plan[index * len(plan) // budget] for index in range(budget)]
 
 
-def slug(key: str) -> str:
-    """A key as it appears in an id: no blanks and no slashes, so that shells and file names take it as it is."""
+PLAIN = re.compile(r"[A-Za-z0-9.#*_+/ -]+")  # a key that has no need to be quoted, unless two of them look alike
+
+
+def slugs(keys: Iterable[str]) -> dict[str, str]:
+    """How each key of one trace appears in an id: without blanks and slashes, so that shells take it as it is.
+
+    A key of other characters than the usual ones is quoted as in a URL, and so are keys that would look alike: no two
+    keys have one slug.
+    """
+    known = dict.fromkeys(keys)
+    alike = Counter(map(_short, known))
+    return {key: _short(key) if _is_plain(key) and alike[_short(key)] == 1 else quoted(key) for key in known}
+
+
+def _is_plain(key: str) -> bool:
+    return key == NOWHERE or (PLAIN.fullmatch(key) is not None and _short(key) != "")
+
+
+def _short(key: str) -> str:
     return re.sub(r"[^A-Za-z0-9.#*_+-]+", "-", key).strip("-").replace("*", "x").replace("#", "-")
 
 
+def quoted(word: str) -> str:
+    """A text of letters, digits and `._-~%` that urllib.parse.unquote turns back (errors="surrogateescape")."""
+    try:
+        return quote(word, safe="", errors="surrogateescape")
+    except UnicodeEncodeError:  # half a surrogate pair, which no file name can hold
+        return quote(word, safe="", errors="surrogatepass")
+
+
 def write(path: Path, plan: Iterable[Trial]) -> None:
-    """Store a plan as JSON, one trial a line."""
-    lines = ",\n".join(json.dumps(trial.as_json()) for trial in plan)
-    path.write_text(f"[\n{lines}\n]\n", encoding="utf-8")
+    """Store a plan as JSON, one trial a line, in one step. Raises UsageError when two trials have one id."""
+    trials = list(plan)
+    refuse_doubles(trials)
+    lines = ",\n".join(json.dumps(trial.as_json()) for trial in trials)
+    write_text(path, f"[\n{lines}\n]\n")
 
 
 def read(path: Path) -> list[Trial]:
-    """Read a stored plan; raises UsageError when the file is not one."""
+    """Read a stored plan; raises UsageError when the file is not one, or two of its trials have one id."""
     try:
-        entries = json.loads(path.read_text(encoding="utf-8"))
+        entries = parsed(text(path))
         if not isinstance(entries, list):
             raise ValueError("it holds no list of trials")
-        return [Trial.from_json(entry) for entry in entries]
-    except FileNotFoundError as error:
+        trials = [Trial.from_json(entry) for entry in entries]
+    except (FileNotFoundError, NotADirectoryError) as error:
         raise UsageError(f"'{path}' does not exist: name a plan.json that a run has written.") from error
-    except (ValueError, KeyError, TypeError) as error:
-        raise UsageError(f"'{path}' is not a plan of this version: {error}") from error
+    except ValueError as error:
+        raise UsageError(f"'{path}' is not a plan of this version: {str(error).splitlines()[0]}.") from error
+    refuse_doubles(trials)
+    return trials
+
+
+def refuse_doubles(plan: Iterable[Trial]) -> None:
+    """Raise UsageError when two trials have one id: the result of one would be taken for the other's."""
+    for name, count in Counter(trial.id for trial in plan).items():
+        if count > 1:
+            raise UsageError(
+                f"{count} trials of the plan have the id '{name}': a scenario may name each phase, victim, error and "
+                "place only once."
+            )

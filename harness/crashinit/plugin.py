@@ -92,6 +92,7 @@ class Campaign:
             scenarios = scenario.find(_scenario_paths(self.config)) if _scenario_paths(self.config) else []
             if scenarios:
                 self.prepared = campaign.prepare(scenarios, self.driver, self.provider, self.out, self._note)
+                self.prepared.store(self.out)
         except CrashinitError as error:
             raise pytest.UsageError(f"crashinit: {error}") from error
 

@@ -10,12 +10,13 @@ from crashinit.adapters.expectation import expectation_of
 from crashinit.contract.judge import judge, outcome
 from crashinit.contract.observation import Evidence
 from crashinit.errors import UsageError
+from crashinit.kept import RECORDINGS
 from crashinit.machine.protocol import Provider
 from crashinit.plan import Trial
 from crashinit.powercut.disk import differ
 from crashinit.powercut.layout import layout_of, layouts_of
 from crashinit.powercut.plan import distinct, second_cuts, setup_of, trials
-from crashinit.powercut.record import RECORDINGS, Recorded
+from crashinit.powercut.record import Recorded
 from crashinit.powercut.runner import POWER_GONE, PowerCutRunner, recording_name
 from crashinit.scenario import Scenario
 

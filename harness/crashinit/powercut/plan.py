@@ -5,10 +5,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from crashinit import plan as plans
-from crashinit.plan import Point, Setup, Trial, slug
+from crashinit.kept import RECORDINGS
+from crashinit.plan import Point, Setup, Trial, slugs
 from crashinit.powercut.disk import Identity
 from crashinit.powercut.layout import layout_of
-from crashinit.powercut.record import RECORDINGS, Recorded
+from crashinit.powercut.record import Recorded
 from crashinit.powercut.runner import THEN, PowerCutRunner, recording_name
 from crashinit.powercut.states import CrashState, untold
 from crashinit.scenario import POWER_CUT, Scenario
@@ -61,18 +62,19 @@ def trials(scenario: Scenario, recorded: Recorded, driver: str) -> tuple[list[Tr
     phases = {point.n - 1: point.phase for point in points if point.n}
     found = distinct(recorded, [state for state in recorded.states.values() if _is_wanted(scenario, state, phases)])
     steps = steps_of(operations)
+    short = slugs([*(operation.key for operation in operations), *(point.operation for point in points)])
     planned = []
     for state in found.states:
         operation = operations[state.operation]
         bounded = scenario.step != "all" and state.phase == "before"
         phase = phases[state.operation] if bounded else state.phase
-        parts = [scenario.name, "" if scenario.step == "all" else phase, slug(operation.key), state.name]
+        parts = [scenario.name, "" if scenario.step == "all" else phase, short[operation.key], state.name]
         point = Point(steps[state.operation], phase, operation.n, operation.key)
         trial = _trial("/".join(part for part in parts if part), scenario.name, setup, driver, point, state.name)
         planned.append(replace(trial, restarts=scenario.restarts))
     for point in points:
         if not point.n:  # it will not fire
-            name = f"{scenario.name}/{point.phase}/{slug(point.operation)}"
+            name = f"{scenario.name}/{point.phase}/{short[point.operation]}"
             planned.append(_trial(name, scenario.name, setup, driver, point, ""))
     said = plans.left_out(scenario, operations)
     if found.merged:
@@ -94,10 +96,11 @@ def second_cuts(runner: PowerCutRunner, firsts: Sequence[Trial], budget: int) ->
         recorded = runner.record_again(first)
         recorded.store(runner.out / RECORDINGS / recording_name(first.setup, first.point, first.state))
         steps = steps_of(recorded.operations)
+        short = slugs(operation.key for operation in recorded.operations)
         for state in distinct(recorded, [s for s in recorded.states.values() if s.phase != "after"]).states:
             operation = recorded.operations[state.operation]
             point = Point(steps[state.operation], state.phase, operation.n, operation.key)
-            name = f"{first.id}/then/{slug(operation.key)}/{state.name}"
+            name = f"{first.id}/then/{short[operation.key]}/{state.name}"
             both = f"{first.state}{THEN}{state.name}"
             trial = _trial(name, first.scenario, first.setup, first.driver, point, both)
             every.append(replace(trial, restarts=first.restarts, earlier=first.point))

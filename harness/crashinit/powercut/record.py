@@ -22,8 +22,9 @@ from crashinit.powercut import disk, log
 from crashinit.powercut.layout import layout_of, plug
 from crashinit.powercut.log import Entry
 from crashinit.powercut.states import CrashState, Mark, crash_states
+from crashinit.safe import LIMIT, MIB, damage, parsed, replacing
 
-RECORDINGS = "powercut"  # below the run's directory
+RECORDING_LIMIT = 4096 * MIB  # of all that disks hold and were told, in one recording
 
 
 @dataclass(frozen=True)
@@ -59,8 +60,7 @@ class Recorded:
         ]
 
     def store(self, path: Path) -> None:
-        """Keep it in a file."""
-        path.parent.mkdir(parents=True, exist_ok=True)
+        """Keep it in a file, written in one step. Raises HostError."""
         parts = [log.build(entries) for entries in (*self.bases, *self.logs)]
         head: dict[str, Any] = {
             "run": self.run.model_dump(),
@@ -70,25 +70,34 @@ class Recorded:
             "before": self.before.model_dump() if self.before else None,
             "parts": [len(part) for part in parts],
         }
-        with gzip.open(path, "wb", compresslevel=3) as file:
+        with replacing(path) as target, gzip.open(target, "wb", compresslevel=3) as file:
             file.write(json.dumps(head).encode() + b"\n")
             file.writelines(parts)
 
     @classmethod
     def read(cls, path: Path) -> "Recorded":
-        """The inverse of store. Raises UsageError when there is none."""
+        """The inverse of store. Raises UsageError when there is none, or it is damaged."""
+        again = "explore power cuts again, which records an init"
         try:
-            with gzip.open(path, "rb") as file:
-                head = json.loads(file.readline())
-                parts = [_entries(file.read(length)) for length in head["parts"]]
+            with damage(path, again), gzip.open(path, "rb") as file:
+                head = parsed(file.readline(LIMIT))
+                lengths = [int(length) for length in head["parts"]]
+                if min(lengths, default=0) < 0 or sum(lengths) > RECORDING_LIMIT:
+                    raise ValueError("no recording is as long as that")
+                logs = [file.read(length) for length in lengths]
+                if file.read(1):  # to the end, where the checksum is
+                    raise ValueError("there is more than its head tells of")
+                parts = [_entries(stored) for stored in logs]
+                count = len(head["sizes"])
+                marks = tuple(tuple(mark) for mark in head["marks"])
+                run = Run.model_validate(head["run"])
+                before = Observation.model_validate(head["before"]) if head["before"] else None
+                earlier = tuple(Run.model_validate(run) for run in head["earlier"])
+                return cls(
+                    run, tuple(head["sizes"]), tuple(parts[:count]), tuple(parts[count:]), marks, before, earlier
+                )
         except FileNotFoundError as error:
-            raise UsageError(f"'{path}' does not exist: explore power cuts again, which records an init.") from error
-        count = len(head["sizes"])
-        marks = tuple(tuple(mark) for mark in head["marks"])
-        run = Run.model_validate(head["run"])
-        before = Observation.model_validate(head["before"]) if head["before"] else None
-        earlier = tuple(Run.model_validate(run) for run in head["earlier"])
-        return cls(run, tuple(head["sizes"]), tuple(parts[:count]), tuple(parts[count:]), marks, before, earlier)
+            raise UsageError(f"'{path}' does not exist: {again}.") from error
 
 
 class Recorder:

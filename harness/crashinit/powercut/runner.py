@@ -7,17 +7,21 @@ from crashinit.adapters import Adapter
 from crashinit.contract.observation import Evidence, Observation, Run
 from crashinit.driven import Driven, Seconds, succeeded
 from crashinit.errors import DriverError, UsageError
+from crashinit.kept import RECORDINGS
+from crashinit.machine.cache import digest
 from crashinit.machine.files import File
 from crashinit.machine.protocol import Machine, Provider, Template
-from crashinit.plan import Point, Setup, Trial, slug
+from crashinit.plan import Point, Setup, Trial, quoted
 from crashinit.powercut import disk
 from crashinit.powercut.layout import layout_of, plug, populated
-from crashinit.powercut.record import RECORDINGS, Recorded, Recorder, detach
+from crashinit.powercut.record import Recorded, Recorder, detach
 from crashinit.powercut.states import CrashState
 from crashinit.scenario import POWER_CUT
 from crashinit.trial import TrialRunner, nothing_fired
 
 THEN = "+"  # between the names of a first and a second crash state
+DEADLINE = 60.0  # seconds; a setup with this one and without options of its own has the layout's name alone
+READABLE = 60  # characters of a recording's file name that are for people
 POWER_GONE = -9  # the exit of a run that the power cut ended: as if by SIGKILL, but with the whole machine
 
 
@@ -142,8 +146,22 @@ class PowerCutRunner(TrialRunner):
 
 
 def recording_name(setup: Setup, earlier: Point | None = None, state: str = "") -> str:
-    """The file of a setup's recording, or of the one over a crash state before an earlier operation."""
-    return f"{setup.given}~{slug(earlier.operation)}~{state}.gz" if earlier else f"{setup.given}.gz"
+    """The file of a setup's recording, or of the one over a crash state before an earlier operation.
+
+    It is readable, and what is not in its words is in its digest: no two setups, and no two states, share a file.
+    """
+    own = setup.options[len(layout_of(setup).options()) :]
+    name = setup.given
+    if own or setup.deadline != DEADLINE:
+        name += _told("+".join(own), repr((own, setup.deadline)))
+    if earlier:
+        name += _told(f"{earlier.operation}~{state}", repr((earlier.operation, state)))
+    return f"{name}.gz"
+
+
+def _told(words: str, whole: str) -> str:
+    """A part of a file's name: the first of these words, and a digest of all that it stands for."""
+    return f"~{quoted(words)[:READABLE]}~{digest(whole)}"
 
 
 def cut_short(run: Run, state: CrashState) -> Run:

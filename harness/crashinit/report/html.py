@@ -22,10 +22,10 @@ from crashinit.report.results import (
     table,
     total_seconds,
     worst,
-    write_text,
 )
 from crashinit.report.title import title
 from crashinit.report.words import many
+from crashinit.safe import write_text
 
 REPORT = "report.html"
 

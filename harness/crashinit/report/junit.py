@@ -8,7 +8,8 @@ from xml.etree import ElementTree as ET
 
 from crashinit.events import TrialResult
 from crashinit.report.again import replay
-from crashinit.report.results import RunRecord, is_judged, total_seconds, write_text
+from crashinit.report.results import RunRecord, is_judged, total_seconds
+from crashinit.safe import write_text
 
 JUNIT = "junit.xml"
 

@@ -10,9 +10,10 @@ from crashinit.events import OUTCOMES, TrialResult
 from crashinit.report.again import replay
 from crashinit.report.gaps import Gaps
 from crashinit.report.kinds import came_up, first, is_wedge, kinds, restarts, short
-from crashinit.report.results import NO_STEP, RunRecord, duration, judged, read, write_text
+from crashinit.report.results import NO_STEP, RunRecord, duration, judged, read
 from crashinit.report.title import title
 from crashinit.report.words import many
+from crashinit.safe import write_text
 
 README = "README.md"
 CONFIRMED = "cold"  # below the run's directory: its failures once more, each in a machine booted for it

@@ -15,6 +15,7 @@ from typing import Any, TextIO
 
 from crashinit.errors import UsageError
 from crashinit.events import OUTCOMES, Event, Outcome, RunExtended, RunFinished, RunStarted, TrialFinished, TrialResult
+from crashinit.safe import write_text
 
 RESULTS = "results.jsonl"
 RUN = "run.json"
@@ -269,16 +270,6 @@ def duration(seconds: float) -> str:
     if whole < 3600:
         return f"{whole // 60} min {whole % 60:02d} s"
     return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a file in one step: a reader sees the old one or the new one, never half of it."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _known_first(known: Sequence[str], found: Iterable[str]) -> list[str]:
