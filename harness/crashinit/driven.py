@@ -80,7 +80,7 @@ class Driven:
     def finish(self, gate: Any) -> Run:
         """The record of a gated run."""
         run = Run.model_validate(self.machine.call("gate_finish", timeout=GRACE, gate=gate))
-        if run.exit is None:
+        if run.exit is None and not run.hung:
             self._daemon = gate
         elif run.exit == 0 and self.adapter.ready:
             last = (run.stderr.strip().splitlines() or run.stdout.strip().splitlines() or [""])[-1].strip()
@@ -181,7 +181,7 @@ def payload() -> bytes:
 
 def succeeded(run: Run) -> bool:
     """Whether an init reported success in time, or, for a daemon, got ready."""
-    return run.exit in (0, None) and not run.timed_out
+    return run.exit in (0, None) and not run.timed_out and not run.hung
 
 
 def trouble(run: Run, adapter: Adapter, setup: Setup) -> str:
@@ -189,7 +189,9 @@ def trouble(run: Run, adapter: Adapter, setup: Setup) -> str:
     if succeeded(run):
         return ""
     how = f"ended with {run.exit}"
-    if run.timed_out and adapter.ready:
+    if run.hung:
+        how = f"hangs in the kernel: it was still there after SIGKILL, {run.seconds:.1f} s after it began"
+    elif run.timed_out and adapter.ready:
         how = f"was not ready within {setup.deadline:g} s: {adapter.ready}"
     elif run.timed_out:
         how = f"did not end within {setup.deadline:g} s"

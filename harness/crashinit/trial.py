@@ -13,7 +13,7 @@ from crashinit import errnos
 from crashinit.adapters import Adapter
 from crashinit.contract.observation import Evidence, Observation, OperationRecord, Run
 from crashinit.driven import GRACE, Driven, Seconds, succeeded
-from crashinit.errors import GuestError
+from crashinit.errors import GuestError, MachineError
 from crashinit.machine.protocol import Machine, Provider, Template
 from crashinit.plan import Point, Setup, Trial
 from crashinit.recording import Recording
@@ -145,9 +145,10 @@ class TrialRunner:
                 run = self.strike(driven, recording.state["gate"], trial)
             # An init that reports success in spite of an error has to have reached what every init must.
             succeeded_anyhow = [run] if trial.fault == "errno" and succeeded(run) else []
-            evidence = self._examine(
-                driven, trial.id, run, recording.operation, before, succeeded_anyhow, trial.restarts
-            )
+            # In a machine whose kernel hangs nothing can be started any more.
+            hopeless = run.hung and trial.fault == "errno" and trial.recovery == "init"
+            restarts = 0 if hopeless else trial.restarts
+            evidence = self._examine(driven, trial.id, run, recording.operation, before, succeeded_anyhow, restarts)
         return evidence.model_copy(update={"fault": trial.fault, "earlier": list(recording.earlier)})
 
     def _branch(self, recording: Recording, *, forkable: bool = False) -> Machine:
@@ -195,9 +196,9 @@ class TrialRunner:
     ) -> Evidence:
         """Start the driver until it succeeds, then look at it, use it, start it once more, and shut it down."""
         digests = before is not None
-        while len(reinits) < restarts and not (reinits and succeeded(reinits[-1])):
+        while len(reinits) < restarts and not (reinits and (succeeded(reinits[-1]) or reinits[-1].hung)):
             reinits.append(driven.init())
-        after = driven.observe(digests=digests)
+        after = _observed(driven, digests=digests, hung=any(init.hung for init in (run, *reinits)))
         again = after_again = exercise = shutdown = after_shutdown = None
         if reinits and succeeded(reinits[-1]):
             again = driven.init()
@@ -269,6 +270,16 @@ class TrialRunner:
         if self._second:
             self._second[1].close()
             self._second = None
+
+
+def _observed(driven: Driven, *, digests: bool, hung: bool) -> Observation | None:
+    """The state after the inits; None if one of them hung in the kernel, and now whoever looks hangs as well."""
+    try:
+        return driven.observe(digests=digests)
+    except (MachineError, GuestError):
+        if not hung:
+            raise
+        return None
 
 
 def _same_but_fault(one: Trial, other: Trial) -> bool:

@@ -4,10 +4,11 @@ import ctypes
 import os
 import struct
 from pathlib import Path
+from unittest.mock import ANY
 
 import pytest
 from crashinit.guest import dm
-from crashinit.guest.decode import AT_FDCWD, Decoder, Operation, decode_dm
+from crashinit.guest.decode import AT_FDCWD, DM_TEXT_LIMIT, Decoder, Operation, decode_dm
 from crashinit.guest.names import Places, dm_object, steady
 from crashinit.guest.seccomp import LOOP_CONFIGURE, Notification
 
@@ -136,6 +137,37 @@ def test_table_load_tells_its_targets() -> None:
         found.detail["name"],
     ) == ("dm.table-load", "pool", "thin-pool", NAME)
     assert found.detail["table"] == "0 524288 thin-pool 7:1 7:0 128 32768 1 skip_block_zeroing"
+
+
+def test_a_table_may_be_of_any_size() -> None:
+    """LVM loads tables of more than 64 KiB: all targets are looked at, and the record of them has a bound."""
+    line = dm.TARGET_SPEC.pack(0, 8, 0, dm.TARGET_SPEC.size + 24, b"linear") + b"7:1 0\0".ljust(24, b"\0")
+
+    found = decode_dm("DM_TABLE_LOAD", request(payload=line * 1100, targets=1100))
+
+    assert found.detail["target"] == "linear"
+    assert len(found.detail["table"]) == DM_TEXT_LIMIT
+
+
+@pytest.mark.parametrize("count", [2, 2**32 - 1])
+@pytest.mark.parametrize("step", [0, 40, 64, 2**31])
+def test_a_table_may_lie_about_its_targets(count: int, step: int) -> None:
+    """A count or a step beyond what is there ends the reading, not the gate: the kernel refuses such a table itself."""
+    line = dm.TARGET_SPEC.pack(0, 8, 0, step, b"linear") + b"7:1 0\0"
+
+    found = decode_dm("DM_TABLE_LOAD", request(payload=line, targets=count))
+
+    assert (found.kind, found.object, found.detail["target"]) == ("dm.table-load", "pool", "linear")
+
+
+def test_what_cannot_be_decoded_is_unknown(tmp_path: Path) -> None:
+    """Whatever goes wrong while a call is read, the call is an operation with the error in its detail."""
+    found = Decoder(str(tmp_path)).decode(call("openat", AT_FDCWD, text(tmp_path / ("x" * 300)), os.O_CREAT))
+
+    assert found is not None and (found.kind, found.object) == ("unknown", "openat")
+    assert found.detail == {"error": ANY, "syscall": "openat"} and "File name too long" in found.detail["error"]
+    nobody = Decoder(str(tmp_path)).decode(Notification(1, os.getpid(), "no such call", (0,) * 6))
+    assert nobody is not None and nobody.kind == "unknown"
 
 
 def test_suspend_and_resume_differ_by_a_flag() -> None:

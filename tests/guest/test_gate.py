@@ -20,6 +20,8 @@ MADE = [
     "file.fsync b#1",
     "exit driver#1",
 ]
+# The read never returns, and no signal ends it.
+HANG = "dmsetup create h --table '0 8 zero'; dmsetup suspend h; exec dd if=/dev/mapper/h of=/dev/null iflag=direct"
 # It makes a file each time that the other process waits for it, and never ends by itself.
 ORPHAN = f"mkdir -p {ROOT}; (while :; do : > {ROOT}/orphan; rm {ROOT}/orphan; done) & touch {ROOT}/main; wait"
 
@@ -95,6 +97,20 @@ def test_orphans_live_on_after_the_process_is_killed(machine: Machine) -> None:
     assert finish(machine, state).exit == -9
 
 
+def test_a_child_that_dies_with_the_process_is_no_survivor(machine: Machine) -> None:
+    """A parent-death signal kills like the gate does: who got it is waited for, and what it asked for never runs."""
+    state = start(machine, f"setpriv --pdeathsig KILL mkdir {ROOT}; true", stop="file.mkdir .#1")
+    # It comes to its death only when nobody else wants the machine's one CPU, so that its way out is a long one.
+    machine.run("chrt", "--idle", "--pid", "0", str(state["operation"]["pid"])).check()
+    machine.run("sh", "-c", "(timeout 20 sh -c 'while :; do :; done') >/dev/null 2>&1 &").check()
+
+    assert machine.call("gate_kill", gate=state["gate"], victim="process") == {"survivors": []}
+
+    run = finish(machine, state)
+    assert (run.exit, run.operations[-1].detail["killed"]) == (-9, "process")
+    assert not exists(machine, ROOT)
+
+
 def test_a_run_is_finished_while_its_orphans_hold_its_output(machine: Machine) -> None:
     """Finishing waits for the command alone, and the probe shows who lives on."""
     run = finish(machine, start(machine, "echo said; sleep 15 & exit 0"))
@@ -131,6 +147,30 @@ def test_a_command_that_hangs_is_ended_at_its_deadline(machine: Machine) -> None
 
     assert (run.timed_out, run.exit) == (True, -9)
     assert machine.call("probe", spec={"root": ROOT, "format": "none"})["processes"] == []
+
+
+def test_a_command_that_hangs_in_the_kernel_is_given_up(machine: Machine) -> None:
+    """Killed and still there, it has an end of its own: no exit status, no readiness; the agent goes on."""
+    run = finish(machine, start(machine, HANG, deadline=1.0))
+
+    assert (run.exit, run.timed_out, run.hung) == (None, True, True)
+    observed = machine.call("probe", spec={"root": ROOT, "format": "none"})
+    assert ["dd", "if=/dev/mapper/h", "of=/dev/null", "iflag=direct"] in [it["argv"] for it in observed["processes"]]
+
+
+def test_the_gate_survives_what_it_cannot_decode(machine: Machine) -> None:
+    """A call that the gate cannot read is the operation `unknown`, a boundary like any other, and the run goes on."""
+    state = start(machine, f"mkdir {ROOT}; (: > {ROOT}/{'x' * 300}); mkdir {ROOT}/after", stop="unknown openat#1")
+
+    assert state["operation"]["detail"]["error"].startswith("OSError: [Errno 36] File name too long")
+    run = finish(machine, state)
+    assert ("file.mkdir after#1" in [op.key for op in run.operations], run.exit) == (True, 0)
+    assert "File name too long" in run.stderr
+
+
+def test_a_command_begins_without_the_signals_that_python_ignores(machine: Machine) -> None:
+    """SIGPIPE and SIGXFSZ end a command under the gate as they end it elsewhere."""
+    assert "SigIgn:\t0000000000000000" in finish(machine, start(machine, "exec grep Sig /proc/self/status")).stdout
 
 
 def test_a_program_that_does_not_exist(machine: Machine) -> None:

@@ -52,6 +52,15 @@ def test_a_line_without_an_end_is_no_line_yet(machine: Machine) -> None:
     assert finish(machine, state).exit == -9
 
 
+def test_a_pattern_without_end_does_not_hold_the_agent(machine: Machine) -> None:
+    """The deadline is kept although the match of a line goes on for ever, and the agent answers."""
+    script = f"echo {'a' * 40}!; exec sleep 1000"
+    state = start(machine, "sh", "-c", script, ready={"log": "^(a+)+$"}, deadline=2.0)
+
+    assert (state["state"], state["timed_out"]) == ("ended", True)
+    assert finish(machine, state).exit == -9
+
+
 def test_a_file_must_be_newer_than_the_run(machine: Machine) -> None:
     """What an earlier run left behind does not count; the same file written anew does."""
     machine.put(b"old", "/run/test.ready")

@@ -12,12 +12,14 @@ from crashinit.contract.verdict import Settled
 
 def succeeded(run: Run) -> bool:
     """Whether an init ended well, or, for a daemon, got ready and still runs."""
-    return not run.timed_out and run.exit in (0, None)
+    return not run.timed_out and not run.hung and run.exit in (0, None)
 
 
 def ending(run: Run) -> str:
     """How a run ended, as the end of a sentence, with the last line that it wrote."""
-    if run.timed_out:
+    if run.hung:
+        how = f"hangs in the kernel: it was still there after SIGKILL, {run.seconds:.1f} s after it began"
+    elif run.timed_out:
         how = f"did not end in time and was ended after {run.seconds:.1f} s"
     elif run.exit is None:
         how = "still runs"
@@ -52,6 +54,8 @@ class Case:
         return _sound(self.evidence.before, "before the fault", parts)
 
     def after(self, *parts: str) -> Observation:
+        if parts != ("kernel_log",):
+            self.only_if_not_hung()
         if self.evidence.after is None:
             raise Settled.unseen("the state after the re-init was not observed")
         return _sound(self.evidence.after, "after the re-init", parts)
@@ -77,6 +81,11 @@ class Case:
         """Settle with n/a if no re-init succeeded: the failure is C01's."""
         if not self.recovered:
             raise Settled.not_applicable(f"no re-init succeeded, so {what}")
+
+    def only_if_not_hung(self) -> None:
+        """Settle with n/a if the faulted init hung in the kernel, so that none came after it: the failure is C15's."""
+        if self.evidence.fault_run.hung and not self.evidence.reinits:
+            raise Settled.not_applicable("the init with the fault hung in the kernel, so no init came after it")
 
     def metadata(self, observation: Observation) -> DriverMetadata:
         """What the driver's metadata says. Settles with n/a if its format is unknown."""

@@ -32,7 +32,7 @@ def honest(case: Case) -> Verdict:
     run = evidence.fault_run
     if succeeded(run):
         return Verdict("pass")
-    if run.timed_out or run.exit is None or run.exit < 0:
+    if run.timed_out or run.hung or run.exit is None or run.exit < 0:
         return Verdict("fail", f"with an error at '{evidence.fired.key}' init {ending(run)}")
     return Verdict.of(_unsaid(run, evidence.fired))
 

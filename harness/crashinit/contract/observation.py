@@ -150,8 +150,9 @@ class Run(Record):
     """One run of the driver under the gate."""
 
     argv: list[str]
-    exit: int | None  # exit status; negative: ended by that signal; None: still running (a daemon)
+    exit: int | None  # exit status; negative: ended by that signal; None: still running (a daemon, or it hung)
     timed_out: bool
+    hung: bool = False  # it hangs in the kernel: seconds after SIGKILL it was still there
     stdout: str
     stderr: str
     seconds: float

@@ -26,7 +26,8 @@ Calls (all times in seconds, all binary data in base64):
                                    wait until the victims are gone; stopped survivors go on;
                                    -> {"survivors": [pid, ...]}
     gate_finish(gate)              -> the run, as contract.observation.Run, without waiting for survivors, which are
-                                   served until they end; `exit` is null for a daemon that is ready
+                                   served until they end; `exit` is null for a daemon that is ready, and with
+                                   `hung` for a command that lives on in the kernel although it was killed
     gate_stop(gate, deadline)      SIGTERM to a finished gate's daemon, and wait; at the deadline its cgroup is killed;
                                    -> a Run without operations, or null if there is no such daemon (any more)
     probe(spec)                    -> contract.observation.Observation
@@ -35,8 +36,9 @@ Calls (all times in seconds, all binary data in base64):
 `stop` is "never", "every", or the ordinal or the key of the operation before which to stop. A `state` is
 `{"gate": id, "state": "stopped"|"ended", "operation": {OperationRecord}|null, "processes": how many
 of the run live, "exit": int|null, "timed_out": bool}`.
-At the deadline (counted while the command runs, not while it is held at a stop) the whole cgroup is killed. It is
-a deadline for the init: a daemon that is ready has none, and what it does then is no operation of the run.
+At the deadline (counted while the command runs, not while it is held at a stop) the whole cgroup is killed; a command
+that is there 10 s later hangs in the kernel, and its run is over. It is a deadline for the init: a daemon that is
+ready has none, and what it does then is no operation of the run.
 The last operation of a state or a run is the one reached, whether it ran or not: `detail["killed"]` names the victim
 if its process was killed before it ran, `detail["errno"]` the error that it returned instead of running.
 """
@@ -70,6 +72,7 @@ class Agent:
 
     def __init__(self) -> None:
         self._log = KernelLog()
+        self._log.report_hung_tasks()
         self._gates: dict[str, Gate] = {}
         self._started = 0
 

@@ -10,7 +10,9 @@ import errno
 import os
 import shlex
 import stat
+import struct
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -56,7 +58,9 @@ DM_KINDS = {
     "DM_TABLE_CLEAR": "dm.table-clear",
     "DM_TARGET_MSG": "dm.message",
 }  # DM_DEV_SUSPEND is dm.suspend or dm.resume by its flag
-DM_DATA_LIMIT = 1 << 16  # bytes of a request that are looked at
+DM_DATA_LIMIT = 1 << 20  # bytes of a request that are looked at
+DM_TEXT_LIMIT = 1 << 12  # characters of a table or a message that are recorded
+NOT_THERE = (errno.ESRCH, errno.ENOENT, errno.EFAULT, errno.EBADF, errno.ENOTDIR, errno.ELOOP)
 
 
 @dataclass(frozen=True)
@@ -126,8 +130,14 @@ class Decoder:
         }
 
     def decode(self, call: Notification) -> Operation | None:
-        """The operation that this call is; None if it is none. Raises OSError when its process is gone."""
-        operation = self._calls[call.syscall](call)
+        """The operation that this call is; None if it is none. Never raises: what cannot be decoded is `unknown`."""
+        try:
+            operation = self._calls[call.syscall](call)
+        except Exception as error:
+            # Its process has died, or the call names what is not there and will say so itself.
+            if isinstance(error, OSError) and error.errno in NOT_THERE:
+                return None
+            operation = Operation("unknown", call.syscall, {"error": f"{type(error).__name__}: {error}"})
         if operation is not None:
             operation.detail.setdefault("syscall", call.syscall)
         return operation
@@ -316,11 +326,13 @@ def decode_dm(request: str, buffer: bytes) -> Operation:
     if request == "DM_REMOVE_ALL":
         thing = "*"
     elif request == "DM_TABLE_LOAD":
-        lines = list(dm.targets(buffer))
+        lines: list[dm.Target] = []
+        with suppress(struct.error):  # it says that it holds more targets than it does: the kernel will refuse it
+            lines += dm.targets(buffer)
         detail["target"] = lines[0].type if lines else ""
-        detail["table"] = "\n".join(map(str, lines))
+        detail["table"] = "\n".join(map(str, lines))[:DM_TEXT_LIMIT]
     elif request == "DM_TARGET_MSG":
-        detail["message"] = dm.text(data[8:])  # after the sector of struct dm_target_msg
+        detail["message"] = dm.text(data[8:])[:DM_TEXT_LIMIT]  # after the sector of struct dm_target_msg
         thing = f"{thing} {detail['message'].partition(' ')[0]}"
     elif request == "DM_DEV_RENAME":
         detail["uuid" if flags & dm.DM_UUID_FLAG else "to"] = dm.text(data)

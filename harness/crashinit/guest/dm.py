@@ -159,14 +159,20 @@ def table(name: str, flags: int = DM_STATUS_TABLE_FLAG) -> list[Target]:
 
 
 def targets(buffer: bytes, relative: bool = True) -> Iterator[Target]:
-    """The targets in a request (`next` counts from the target) or in an answer (from the data's start)."""
+    """The targets in a request (`next` counts from the target) or in an answer (from the data's start).
+
+    Raises struct.error when the buffer ends before the targets do.
+    """
     header = HEADER.unpack_from(buffer)
     begin = at = header[4]
     for _ in range(header[5]):
         start, length, _status, step, kind = TARGET_SPEC.unpack_from(buffer, at)
-        params = buffer[at + TARGET_SPEC.size :]
+        end = (at if relative else begin) + step
+        params = buffer[at + TARGET_SPEC.size : end if end > at else None]
         yield Target(start, length, text(kind), text(params))
-        at = (at if relative else begin) + step
+        if end <= at:  # of the last one nobody looks at `next`
+            return
+        at = end
 
 
 def create(name: str, lines: list[Target], read_only: bool = False) -> str:

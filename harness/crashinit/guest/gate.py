@@ -1,7 +1,14 @@
 """The gate: runs a command under a seccomp filter and stops it before each operation that it is asked to stop at.
 
 A gate has a thread of its own that answers the filter's notifications for as long as one process of the run
-lives, also between the agent's calls: an orphaned mkfs goes on after the driver was killed.
+lives, also between the agent's calls: an orphaned mkfs goes on after the driver was killed. Its states:
+
+    RUNNING ---an operation to stop at---> HELD ---the agent decides---> ANSWERED ---the kernel is told---> RUNNING
+    RUNNING ---a daemon's condition is met---> READY ---its process ends---> ENDED
+    RUNNING ---the command ends, or hangs in the kernel although it was killed---> ENDED
+    each    ---the gate itself has an error---> FAILED
+
+The command may end while a call of one of its children is held: then the state stays HELD until that is answered.
 """
 
 import errno
@@ -11,23 +18,44 @@ import shutil
 import signal
 import threading
 import time
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from pathlib import Path
+from dataclasses import dataclass
+from enum import Enum, auto
 from typing import Any
 
 from . import seccomp
-from .decode import Decoder, thread_group
+from .decode import Decoder
+from .group import Group
 from .launch import Output, launch
-from .names import read_text
 from .process import environment
 from .ready import Ready
+from .records import Records
 from .uevents import Uevents
 
-CGROUPS = Path("/sys/fs/cgroup/crashinit")
 KILL_LIMIT = 10.0  # seconds that killed processes get to go away; one that hangs in the kernel never does
+KILL_CHECK = 0.02  # seconds between two looks at who of the killed is still there
 READY_CHECK = 0.05  # seconds between two looks at whether a daemon is ready
+
+
+class State(Enum):
+    """Where a run is; see the module."""
+
+    RUNNING = auto()
+    HELD = auto()
+    ANSWERED = auto()
+    READY = auto()
+    ENDED = auto()
+    FAILED = auto()
+
+
+@dataclass
+class Held:
+    """The call that waits for a decision: the errno to fail with, 0 to let it run, None while it is not taken."""
+
+    call: seccomp.Notification
+    since: float
+    decision: int | None = None
 
 
 class GateError(Exception):
@@ -48,36 +76,44 @@ class Gate:
     ) -> None:
         self.ident = ident
         self.argv = list(argv)
-        self.cgroup = CGROUPS / ident
-        self.operations: list[dict[str, Any]] = []
         self.exit: int | None = None
         self.timed_out = False
-        self._deadline = deadline
+        self.hung = False  # alive KILL_LIMIT seconds after SIGKILL: it hangs in the kernel
+        self.ready = False  # it is a daemon, and its init is over
+        self._group = Group(ident)
+        self._records = Records()
+        self._deadline = deadline  # of seconds()
+        self._past_deadline = False
         self._stop: str | int = stop
-        self._state = "running"
-        self._held: seccomp.Notification | None = None
-        self._answer: int | None = None  # errno for the held operation; 0: let it run; None: not decided
+        self._held: Held | None = None
         self._failing: dict[tuple[str, str], int] = {}
-        self._seen: Counter[tuple[str, str]] = Counter()
-        self._programs: dict[int, tuple[int, str]] = {}
         self._trouble: BaseException | None = None
         self._begun = False  # the command's own exec has passed
         self._finished = False
         self._change = threading.Condition()
         self._wake = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         self._output = Output()
-        self.ready = False  # it is a daemon, and its init is over
         self._condition = Ready(ready, self._output.files) if ready else None
         self._decoder = Decoder(root)
         self._uevents = Uevents()
         self._began = time.monotonic()
         self._idle = 0.0  # seconds spent held so far
-        self._held_since = 0.0
         self._ended_after = 0.0
+
+    @property
+    def state(self) -> State:
+        """Where the run is."""
+        if self._trouble is not None:
+            return State.FAILED
+        if self._held is not None:
+            return State.HELD if self._held.decision is None else State.ANSWERED
+        if self.exit is not None or self.hung:
+            return State.ENDED
+        return State.READY if self.ready else State.RUNNING
 
     def seconds(self) -> float:
         """Since the run began, not counting the time that it was held."""
-        now = self._held_since if self._held else time.monotonic()
+        now = self._held.since if self._held else time.monotonic()
         return now - self._began - self._idle
 
     # Calls of the agent
@@ -90,11 +126,11 @@ class Gate:
         program = shutil.which(self.argv[0], path=given["PATH"])
         if program is None:
             raise GateError(f"there is no program '{self.argv[0]}' in this machine")
-        self.cgroup.mkdir(parents=True)
+        self._group.make()
         try:
-            self._pid, fd, line = launch(program, self.argv, given, self.cgroup, self._output)
+            self._pid, fd, line = launch(program, self.argv, given, self._group.path, self._output)
         except OSError as error:
-            self.cgroup.rmdir()
+            self._group.remove()
             raise GateError(f"'{program}' cannot be put under the gate: {error}") from None
         with line:
             self._listener = seccomp.Listener(fd)
@@ -113,21 +149,22 @@ class Gate:
         with self._change:
             if self._held is None:
                 raise GateError(f"the gate '{self.ident}' holds no operation")
-            operation = self.operations[-1]
+            operation = self._records.all[-1]
             if number:
                 if operation["kind"] == "exit":
                     raise GateError("the end of a process cannot fail")
-                operation["detail"]["errno"] = errno.errorcode.get(number, str(number))
+                operation["detail"]["errno"] = error_name(number)
                 if forever:
                     self._failing[operation["kind"], operation["object"]] = number
-            self._release(stop, number)
+            self._stop = stop
+            self._decide(number)
         return self._wait()
 
     def kill(self, victim: str) -> dict[str, Any]:
         """SIGKILL the command or its whole cgroup; returns when the victims are gone, with those that live on."""
         with self._change:
             if victim == "tree":
-                (self.cgroup / "cgroup.kill").write_text("1")
+                self._group.kill()
             elif victim == "process":
                 if self.exit is None:
                     signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
@@ -135,38 +172,55 @@ class Gate:
                 raise GateError(f"'{victim}' is no victim: give 'process' or 'tree'")
             self._stop = "never"
             end = time.monotonic() + KILL_LIMIT
-            while (self.exit is None or (victim == "tree" and self._populated())) and time.monotonic() < end:
-                self._change.wait(0.1)
+            while self._trouble is None and not self._gone(victim) and time.monotonic() < end:
+                self._change.wait(KILL_CHECK)
+            self._check()
+            self.hung = self.exit is None
             # Only now: a call that is answered while the signal is still on its way would run all the same.
             if self._held is not None:
-                if not self._listener.valid(self._held.id):
-                    self.operations[-1]["detail"]["killed"] = victim
-                self._release("never", 0)
-        return {"survivors": self.alive()}
+                if not self._listener.valid(self._held.call.id):
+                    self._records.all[-1]["detail"]["killed"] = victim
+                self._decide(0)
+        return {"survivors": self._group.alive()}
+
+    def _gone(self, victim: str) -> bool:
+        """Whether those that were killed are gone, and with them what a parent-death signal has killed."""
+        if self.exit is None:
+            return False
+        return not (self._group.populated() if victim == "tree" else self._group.dying())
 
     def finish(self) -> dict[str, Any]:
         """The run, let go if it is held. Survivors of a killed command are served on until they end."""
-        if self._held is not None and self._answer is None:  # after a kill it is answered, if not yet let go
+        if self.state is State.HELD:
             self.resume("never")
         with self._change:
-            over = self.exit is not None or self.ready
+            self._check()
+            over = self.exit is not None or self.ready or self.hung
             run = self._run(self._ended_after if over else self.seconds())
-            run["operations"], run["uevents"] = list(self.operations), self._uevents.seen(self.seconds())
+            run["operations"], run["uevents"] = list(self._records.all), self._uevents.seen(self.seconds())
             self._finished = True
-            self._poke()
+            self._wake_thread()
         return run
 
     def stop(self, deadline: float) -> dict[str, Any]:
         """End a daemon that is ready, in the orderly way: SIGTERM, then wait. At the deadline its cgroup is killed."""
         begin = time.monotonic()
+
+        def over() -> bool:
+            return self.exit is not None or self._trouble is not None
+
         with self._change:
+            self._check()
             if self.exit is None:
                 signal.pidfd_send_signal(self._pidfd, signal.SIGTERM)
-            self._change.wait_for(lambda: self.exit is not None, deadline)
+            self._change.wait_for(over, deadline)
+            self._check()
             self.timed_out = self.exit is None
             if self.timed_out:
-                (self.cgroup / "cgroup.kill").write_text("1")
-                self._change.wait_for(lambda: self.exit is not None, KILL_LIMIT)
+                self._group.kill()
+                self._change.wait_for(over, KILL_LIMIT)
+                self._check()
+                self.hung = self.exit is None
             return self._run(time.monotonic() - begin)
 
     def _run(self, seconds: float) -> dict[str, Any]:
@@ -175,6 +229,7 @@ class Gate:
             "argv": self.argv,
             "exit": self.exit,
             "timed_out": self.timed_out,
+            "hung": self.hung,
             "stdout": stdout,
             "stderr": stderr,
             "seconds": round(seconds, 4),
@@ -182,34 +237,32 @@ class Gate:
             "uevents": [],
         }
 
-    def alive(self) -> list[int]:
-        """The processes of the run that live."""
-        return [int(pid) for pid in read_text(self.cgroup / "cgroup.procs").split()]
-
-    def _populated(self) -> bool:
-        """Whether a process of the run lives or is still on its way out."""
-        return "populated 1" in read_text(self.cgroup / "cgroup.events")
+    def _check(self) -> None:
+        """Raise GateError if the gate has failed: what the run did from then on is not its own doing."""
+        if self._trouble is not None:
+            raise GateError(f"the gate failed: {type(self._trouble).__name__}: {self._trouble}") from self._trouble
 
     def _wait(self) -> dict[str, Any]:
         with self._change:
-            while self._state == "running":
-                self._change.wait()
-            if self._trouble is not None:
-                raise GateError(f"the gate failed: {type(self._trouble).__name__}: {self._trouble}") from self._trouble
+            self._change.wait_for(lambda: self.state not in (State.RUNNING, State.ANSWERED))
+            self._check()
+            held = self.state is State.HELD
             return {
                 "gate": self.ident,
-                "state": self._state,
-                "operation": self.operations[-1] if self._state == "stopped" else None,
-                "processes": len(self.alive()),
+                "state": "stopped" if held else "ended",
+                "operation": self._records.all[-1] if held else None,
+                "processes": len(self._group.alive()),
                 "exit": self.exit,
                 "timed_out": self.timed_out,
             }
 
-    def _release(self, stop: str | int, number: int) -> None:
-        self._stop, self._answer, self._state = stop, number, "running" if self.exit is None else "ended"
-        self._poke()
+    def _decide(self, number: int) -> None:
+        """The held call fails with errno `number`, or runs; the thread tells the kernel."""
+        if self._held is not None:
+            self._held.decision = number
+        self._wake_thread()
 
-    def _poke(self) -> None:
+    def _wake_thread(self) -> None:
         with suppress(BlockingIOError):
             os.eventfd_write(self._wake, 1)
 
@@ -218,7 +271,7 @@ class Gate:
     def _serve(self) -> None:
         """Answer notifications until no process of the run is left."""
         poll = select.poll()
-        events = os.open(self.cgroup / "cgroup.events", os.O_RDONLY | os.O_CLOEXEC)
+        events = self._group.events()
         poll.register(events, select.POLLPRI)
         for fd in (self._wake, self._pidfd, *self._uevents.filenos()):
             poll.register(fd, select.POLLIN)
@@ -231,7 +284,7 @@ class Gate:
                 with self._change:
                     if self._wake in ready:
                         os.eventfd_read(self._wake)
-                        self._let_go()
+                        self._answer_held_call()
                     # First the events: the call that waits may take away the device that they speak of.
                     for fd in self._uevents.filenos():
                         if fd in ready:
@@ -245,19 +298,18 @@ class Gate:
                         self._ended()
                     if self._waits_for_ready() and self._condition is not None and self._condition.met():
                         self._is_ready()
-                    if self._held is None and self.seconds() > self._deadline:
-                        self.timed_out = self.exit is None
-                        self._deadline = float("inf")
-                        (self.cgroup / "cgroup.kill").write_text("1")
+                    self._keep_deadline()
                     if events in ready:
                         os.pread(events, 4096, 0)
                     self._change.notify_all()
-                    if self._finished and self.exit is not None and not self._populated():
+                    if self._finished and self.exit is not None and not self._group.populated():
                         break
         except BaseException as error:
             with self._change:
-                self._trouble, self._state = error, "ended"
+                self._trouble = error
                 self._change.notify_all()
+            with suppress(OSError):
+                self._group.kill()  # from now on its calls would fail with ENOSYS
         self._close(events)
 
     def _patience(self) -> float | None:
@@ -268,14 +320,29 @@ class Gate:
         return (min(left, READY_CHECK) if self._waits_for_ready() else left) * 1000 + 1
 
     def _waits_for_ready(self) -> bool:
-        return self._condition is not None and not self.ready and self.exit is None and self._held is None
+        return self._condition is not None and self.state is State.RUNNING
 
     def _is_ready(self) -> None:
         """The init is over. The daemon is served on, but what it does from now on is no part of its init."""
         self.ready = True
         self._ended_after = self.seconds()
         self._deadline = float("inf")
-        self._stop, self._state = "never", "ended"
+        self._stop = "never"
+
+    def _keep_deadline(self) -> None:
+        """At the deadline the run is killed; who is there KILL_LIMIT later will never go, and nobody waits for it."""
+        if self._held is not None or self.seconds() <= self._deadline:
+            return
+        if not self._past_deadline:
+            self._past_deadline = True
+            self.timed_out = self.exit is None
+            self._group.kill()
+            self._deadline = self.seconds() + KILL_LIMIT
+            return
+        self._deadline = float("inf")
+        self.hung = self.exit is None
+        if self.hung:
+            self._ended_after = self.seconds()
 
     def _notified(self) -> None:
         call = self._listener.receive()
@@ -285,13 +352,7 @@ class Gate:
             self._begun = True
             self._listener.go_on(call.id)
             return
-        try:
-            operation = self._decoder.decode(call)
-        except OSError as error:
-            # Its process has died, or the call names what is not there and will say so itself.
-            if error.errno not in (errno.ESRCH, errno.ENOENT, errno.EFAULT, errno.EBADF, errno.ENOTDIR, errno.ELOOP):
-                raise
-            operation = None
+        operation = self._decoder.decode(call)
         if not self._listener.valid(call.id):
             return  # it died, and what was read of it may have been another's
         if operation is None:
@@ -301,50 +362,26 @@ class Gate:
         if self.ready and what not in self._failing:
             self._listener.go_on(call.id)
             return
-        self._seen[what] += 1
-        pid, program = self._program(call)
-        record = {
-            "n": len(self.operations) + 1,
-            "key": f"{operation.kind} {operation.object}#{self._seen[what]}",
-            "kind": operation.kind,
-            "object": operation.object,
-            "detail": operation.detail,
-            "pid": pid,
-            "program": program,
-            "seconds": round(self.seconds(), 4),
-        }
-        self.operations.append(record)
+        record = self._records.add(call, operation, self.seconds())
         if what in self._failing:
-            operation.detail["errno"] = errno.errorcode.get(self._failing[what], str(self._failing[what]))
+            operation.detail["errno"] = error_name(self._failing[what])
             self._listener.fail(call.id, self._failing[what])
         elif self._stop == "every" or self._stop in (record["n"], record["key"]):
-            self._held_since = time.monotonic()
-            self._held, self._state = call, "stopped"
+            self._held = Held(call, time.monotonic())
         else:
             self._listener.go_on(call.id)
 
-    def _program(self, call: seccomp.Notification) -> tuple[int, str]:
-        """The process id and the name of the program that asks."""
-        if call.pid not in self._programs:
-            with suppress(OSError):
-                pid = thread_group(call.pid)
-                self._programs[call.pid] = (pid, read_text(Path(f"/proc/{pid}/comm")))
-        found = self._programs.get(call.pid, (call.pid, ""))
-        if call.syscall in ("execve", "execveat"):
-            self._programs.pop(call.pid, None)
-        return found
-
-    def _let_go(self) -> None:
-        """Answer the held call as the agent's thread decided."""
-        if self._held is None or self._answer is None:
+    def _answer_held_call(self) -> None:
+        """Answer as the agent's thread decided."""
+        held = self._held
+        if held is None or held.decision is None:
             return
-        call, number = self._held, self._answer
-        self._idle += time.monotonic() - self._held_since
-        self._held = self._answer = None
-        if number:
-            self._listener.fail(call.id, number)
+        self._idle += time.monotonic() - held.since
+        self._held = None
+        if held.decision:
+            self._listener.fail(held.call.id, held.decision)
         else:
-            self._listener.go_on(call.id)
+            self._listener.go_on(held.call.id)
 
     def _ended(self) -> None:
         _, status = os.waitpid(self._pid, 0)
@@ -352,15 +389,20 @@ class Gate:
         if not self.ready:
             self._ended_after = self.seconds()
         self._stop = "never"
-        if self._held is None:
-            self._state = "ended"
 
     def _close(self, events: int) -> None:
         with suppress(OSError):
-            self.cgroup.rmdir()
+            self._group.remove()
         with self._change:
             self._output.close()
+        if self._condition is not None:
+            self._condition.close()
         self._uevents.close()
         for fd in (events, self._wake, self._pidfd):
             os.close(fd)
         self._listener.close()
+
+
+def error_name(number: int) -> str:
+    """The name of an error by its number, such as EIO."""
+    return errno.errorcode.get(number, str(number))

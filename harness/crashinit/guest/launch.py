@@ -68,7 +68,8 @@ def _become(
         for number, fd in enumerate((null, *(file.fileno() for file in output.files))):
             os.dup2(fd, number)
         os.chdir("/")
-        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+        for ignored in (signal.SIGPIPE, signal.SIGXFSZ):  # by Python itself; a command begins without
+            signal.signal(ignored, signal.SIG_DFL)
         fd = seccomp.install(code)
         socket.send_fds(line, [b"."], [fd])
         os.execve(program, list(argv), dict(env))

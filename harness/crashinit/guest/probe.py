@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from . import bolt, dm, metadata, process
-from .gate import CGROUPS
+from .group import CGROUPS
 from .kernel_log import KernelLog
 from .names import below, read_text
 from .uevents import CONTEXT
