@@ -13,7 +13,7 @@ help:
 	@echo 'make test    set up all that is missing, then every test'
 	@echo 'make conditions  scenarios in Python: busy, lost, damaged, full, foreign, two inits at once'
 	@echo 'make conformance DRIVER=D OUT=DIR  a report of a driver, to publish'
-	@echo 'make mutants every mutant of the reference driver, and the mutation score'
+	@echo 'make mutants every mutant of the reference driver, and the mutation score (make test has a sample of the day)'
 	@echo 'make alarms  thirty inits and thirty re-inits without faults: no clause may fail'
 	@echo 'make lint    ruff and mypy --strict'
 	@echo 'make bench   clone against cold boot, what the harness costs beside the driver, a trial under both providers'

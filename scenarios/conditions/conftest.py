@@ -1,5 +1,6 @@
 """What the conditions share: how a recovery is judged, and how a refusal."""
 
+import json
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -7,13 +8,14 @@ import pytest
 from crashinit.adapters.expectation import expectation_of
 from crashinit.contract.judge import judge
 from crashinit.contract.observation import Evidence, Observation, Run
-from crashinit.driven import Driven
+from crashinit.driven import Driven, succeeded
 from crashinit.machine.protocol import Machine
 from crashinit.plan import Setup
 from crashinit.trial import TrialRunner
 
 FRESH = Setup("fresh", (), 60.0)
 USED = Setup("populated", (), 60.0)
+FAILED = "failed clauses"  # the property of a test's report in which they are noted
 
 
 @pytest.fixture(scope="session")
@@ -51,8 +53,48 @@ def used_before(crashinit_runner: TrialRunner) -> Observation | None:
 
 
 @pytest.fixture
-def recovers(reference: Callable[[Setup], Evidence]) -> Callable[..., Run]:
-    """Start the driver (again), look at it, use it, start it once more, shut it down: every clause must hold.
+def broken(
+    reference: Callable[[Setup], Evidence], record_property: Callable[[str, object], None]
+) -> Callable[..., dict[str, str]]:
+    """After a run that was an init: look at the driver and, if the run succeeded, use it, start it once more and shut
+    it down. The clauses that fail, each with its reason; they are noted in the test's report as well.
+    """
+
+    def examine(
+        driven: Driven, run: Run, before: Observation | None = None, beside: Sequence[Run] = ()
+    ) -> dict[str, str]:
+        digests = before is not None
+        later: dict[str, Any] = dict.fromkeys(("again", "after_again", "exercise", "shutdown", "after_shutdown"))
+        after = driven.observe(digests=digests)
+        if succeeded(run):
+            later["again"] = driven.init()
+            later["after_again"] = driven.observe(digests=digests)
+            later["exercise"] = driven.exercise()
+            later["shutdown"] = driven.shutdown()
+            later["after_shutdown"] = driven.observe(after_shutdown=True)
+        evidence = Evidence(
+            trial="condition",
+            fault="concurrent" if beside else "kill",
+            earlier=list(beside),
+            fault_run=run,
+            fired=None,
+            before=before,
+            reinits=[run],
+            after=after,
+            **later,
+        )
+        expectation = expectation_of(driven.adapter, (), driven.setup.deadline)
+        verdicts = judge(evidence, reference(driven.setup), expectation)
+        failed = {clause: verdict.reason for clause, verdict in verdicts.items() if verdict.status == "fail"}
+        record_property(FAILED, json.dumps(failed))
+        return failed
+
+    return examine
+
+
+@pytest.fixture
+def recovers(broken: Callable[..., dict[str, str]]) -> Callable[..., Run]:
+    """Start the driver (again): every clause must hold.
 
     Given a run that was an init already, that one is judged, with those that ran beside it.
     """
@@ -61,49 +103,33 @@ def recovers(reference: Callable[[Setup], Evidence]) -> Callable[..., Run]:
         driven: Driven, before: Observation | None = None, run: Run | None = None, beside: Sequence[Run] = ()
     ) -> Run:
         run = run or driven.init()
-        after = driven.observe(digests=before is not None)
-        evidence = Evidence.model_validate(
-            {
-                "trial": "condition",
-                "fault": "concurrent" if beside else "kill",
-                "earlier": beside,
-                "fault_run": run,
-                "fired": None,
-                "before": before,
-                "reinits": [run],
-                "after": after,
-                "again": driven.init(),
-                "after_again": driven.observe(digests=before is not None),
-                "exercise": driven.exercise(),
-                "shutdown": driven.shutdown(),
-                "after_shutdown": driven.observe(after_shutdown=True),
-            }
-        )
-        expectation = expectation_of(driven.adapter, (), driven.setup.deadline)
-        verdicts = judge(evidence, reference(driven.setup), expectation)
-        failed = {clause: verdict.reason for clause, verdict in verdicts.items() if verdict.status == "fail"}
+        failed = broken(driven, run, before, beside)
 
-        assert run.exit == 0, run.stderr
         assert failed == {}
+        assert run.exit == 0, run.stderr
         return run
 
     return check
 
 
 @pytest.fixture
-def refuses() -> Callable[..., str]:
-    """Init fails with one sentence that holds these words, and touches nothing; returns the sentence."""
+def refuses(broken: Callable[..., dict[str, str]]) -> Callable[..., str]:
+    """Init fails with one sentence that holds these words, and touches nothing; returns the sentence.
 
-    def check(driven: Driven, *words: str) -> str:
-        before = seen(driven)
+    One that succeeds is judged by what it did to what was there `before`.
+    """
+
+    def check(driven: Driven, *words: str, before: Observation | None = None) -> str:
+        untouched = seen(driven)
         run = driven.init()
         lines = run.stderr.strip().splitlines()
 
-        assert run.exit not in (0, None), "init succeeded"
+        if succeeded(run):
+            pytest.fail(f"init succeeded, and these clauses fail: {broken(driven, run, before)}")
         assert not run.timed_out
         assert len(lines) == 1, run.stderr
         assert [word for word in words if word not in lines[0]] == [], lines[0]
-        assert seen(driven) == before
+        assert seen(driven) == untouched
         return lines[0]
 
     return check

@@ -28,7 +28,7 @@ def test_unreadable_file_is_refused(
     whole = used.machine.get(path(used, name))
     for damage in (*DAMAGES, WRONG[name]):
         used.machine.put(damage, path(used, name))
-        refuses(used, f"'{path(used, name)}' is damaged")
+        refuses(used, f"'{path(used, name)}' is damaged", before=used_before)
 
     used.machine.put(whole, path(used, name), 0o600)
     recovers(used, before=used_before)
@@ -44,10 +44,11 @@ def test_missing_base_is_refused(used: Driven, refuses: Callable[..., str]) -> N
 def test_missing_base_alone_is_refused(driver: Driven, refuses: Callable[..., str]) -> None:
     """A root whose pool holds a base that nothing records is refused too, though no layer is recorded."""
     assert driver.init().exit == 0
+    before = driver.observe(digests=True)
     driver.shutdown()
     driver.machine.run("rm", path(driver, "base")).check()
 
-    refuses(driver, "'metadata/base' is missing")
+    refuses(driver, "'metadata/base' is missing", before=before)
 
 
 @pytest.mark.parametrize("name", ["transaction-metadata", "deviceset-metadata"])

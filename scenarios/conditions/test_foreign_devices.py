@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import pytest
+from crashinit.contract.observation import Observation
 from crashinit.driven import Driven
 
 # A thin pool of somebody else's, over files of its own, with one thin device in it.
@@ -13,6 +14,23 @@ dmsetup create {name} --table "0 131072 thin-pool $metadata $data {block} 32768 
 dmsetup message {name} 0 "create_thin 1"
 udevadm settle
 """
+# A pool like the root's own in all but what is below it: copies of the root's files, as a backup would be tried out.
+COPIED_POOL = """
+for name in data metadata; do cp --sparse=always {root}/devicemapper/$name /var/lib/copied-$name; done
+data=$(losetup --find --show /var/lib/copied-data); metadata=$(losetup --find --show /var/lib/copied-metadata)
+dmsetup create {name} --table "0 $(blockdev --getsz $data) thin-pool $metadata $data 128 32768 1 skip_block_zeroing"
+udevadm settle
+"""
+
+
+def test_copied_pool_is_left_alone(
+    used: Driven, used_before: Observation, shell: Callable[[str], str], refuses: Callable[..., str]
+) -> None:
+    """A live pool of our name and with our devices, but over copies of our files, is refused (moby 21606)."""
+    name = used.observe().pool_name
+    shell(COPIED_POOL.format(name=name, root=used.adapter.root))
+
+    refuses(used, f"'{name}' has its data on the block device", before=used_before)
 
 
 @pytest.mark.parametrize("block", [128, 256])

@@ -22,7 +22,7 @@ def test_lost_data_is_refused(
     """A data file that is missing, empty, or shorter than the pool is not made anew, nor grown over what it lost."""
     data = path(used, "data")
     shell(f"mv {data} /var/lib/kept")
-    refuses(used, f"'{data}' is missing")
+    refuses(used, f"'{data}' is missing", before=used_before)
     shell(f"touch {data}")
     refuses(used, f"'{data}'", "empty")
     shell(f"truncate --size=64M {data}")

@@ -13,8 +13,10 @@ BEGIN = """
 sh -c 'echo $$ >/run/second.pid; exec {command}' >/run/second.out 2>&1 </dev/null && exit=0 || exit=$?
 echo $exit >/run/second.new; mv /run/second.new /run/second.exit
 """
-# Waits until it holds the root open, which is when it asks for the root's lock.
-HAS_BEGUN = "until ls -l /proc/$(cat /run/second.pid)/fd | grep -q -- '-> {root}$'; do sleep 0.05; done"
+# Waits until it holds the root open, which is when it asks for the root's lock, or has ended for it.
+HAS_BEGUN = """
+until [ -e /run/second.exit ] || ls -l /proc/$(cat /run/second.pid)/fd | grep -q -- '-> {root}$'; do sleep 0.05; done
+"""
 HAS_ENDED = "until [ -e /run/second.exit ]; do sleep 0.05; done"
 
 

@@ -1,15 +1,20 @@
 """Mutants: the reference driver with one known bug each, kept as patches.
 
-A patch begins with a head in the form of mail headers: what the bug is (Bug), the clauses of which at least one must
-fail (Clauses), and the fault: at which operation (At) of an init of which root (Given, a fresh one where it is missing)
-which victim is killed (Victim), or which error the operation returns (Error, with the victim 'once' or 'always'). Or
-else it names the test in scenarios/conditions that must fail (Condition). The bugs of other projects are named by
-project and thread.
+A patch begins with a head in the form of mail headers: what the bug is (Bug), the clauses that name it (Clauses), those
+that fail as well because of what it leads to (Also), and the fault: at which operation (At) of an init of which root
+(Given, a fresh one where it is missing) which victim is killed (Victim), or which error the operation returns (Error,
+with the victim 'once' or 'always'). Where the name begins with "power-" the power is cut: Given is the layout, Victim
+the crash state. Or else the head names the test in scenarios/conditions that must fail (Condition). Words that the
+reason of the first clause holds may be given (Says). The bugs of other projects are named by project and thread.
+
+Exactly the clauses of both lists fail, and no other: a clause that fails for anything would prove nothing.
 """
 
 import shutil
 import subprocess
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 from email.parser import HeaderParser
 from pathlib import Path
 
@@ -22,20 +27,12 @@ DRIVER = HERE.parent.parent / "driver"
 INSTALLED = "python:thindriver"  # where the reference driver's adapter takes it from
 BY_POWER_CUT = "power-"  # what the names of mutants begin with that no kill can tell from the driver
 
-# Stand for all in every test run: one a step, and each group of clauses.
-REPRESENTATIVE = (
-    "base-initialised-before-mkfs",
-    "half-made-pool-taken-for-live",
-    "loop-flags-in-a-second-request",
-    "metadata-in-place",
-    "transaction-opened-too-late",
-    "udev-cookie-leaked",
-)
+SAMPLE = 6  # mutants of a test run; the next day has the next ones
 
 
 @dataclass(frozen=True)
 class Mutant:
-    """One patch and what must catch it."""
+    """One patch and what must catch it: `clauses` and `also` fail, and no others."""
 
     name: str
     bug: str
@@ -46,13 +43,25 @@ class Mutant:
     given: str = "fresh"
     error: str = ""
     condition: str = ""  # instead of the four above
+    also: tuple[str, ...] = ()
+    says: str = ""  # words of the first clause's reason
 
     @classmethod
     def read(cls, patch: Path) -> "Mutant":
         """Read a patch's head; a field that is missing or unknown is a KeyError or TypeError."""
         head = HeaderParser().parsestr(patch.read_text())
         known = {key.lower(): value for key, value in head.items()}
-        return cls(name=patch.stem, patch=patch, clauses=tuple(known.pop("clauses").split()), **known)
+        clauses, also = (tuple(words.split()) for words in (known.pop("clauses"), known.pop("also", "")))
+        return cls(name=patch.stem, patch=patch, clauses=clauses, also=also, **known)
+
+    @property
+    def by_power_cut(self) -> bool:
+        return self.name.startswith(BY_POWER_CUT)
+
+    @property
+    def caught_by(self) -> set[str]:
+        """The clauses that fail."""
+        return {*self.clauses, *self.also}
 
     @property
     def trial(self) -> Trial:
@@ -75,5 +84,11 @@ class Mutant:
 
 
 def mutants() -> list[Mutant]:
-    """Every mutant that can be told from the driver without a power cut, by name."""
-    return [Mutant.read(patch) for patch in sorted(HERE.glob("*.patch")) if not patch.stem.startswith(BY_POWER_CUT)]
+    """Every mutant, by name."""
+    return [Mutant.read(patch) for patch in sorted(HERE.glob("*.patch"))]
+
+
+def sample(every: Sequence[Mutant], day: date) -> list[Mutant]:
+    """The mutants of that day's test runs. Day by day they go once through all, those of one sort spread out."""
+    days = -(-len(every) // SAMPLE)
+    return list(every[day.toordinal() % days :: days])

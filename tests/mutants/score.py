@@ -1,17 +1,47 @@
-"""The mutation score: how many mutants were caught, printed at the end of a test run.
+"""Which mutants a test run has, printed at its beginning, and how many of them were caught, printed at its end.
 
-A plugin of its own, since the process that prints the summary is not the one that collects the tests.
+A plugin of its own, since the process that prints is not the one that collects the tests.
 """
 
+import os
+from datetime import date
 from pathlib import PurePosixPath
 
 import pytest
 
+from .mutants import Mutant, mutants, sample
+
 HERE = PurePosixPath("tests/mutants")
+DATE = "CRASHINIT_MUTANTS_DATE"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--all-mutants", action="store_true", help="every mutant, not only the representative ones")
+    parser.addoption("--all-mutants", action="store_true", help="every mutant, not only the day's sample")
+    parser.addoption(
+        "--mutants-date",
+        type=date.fromisoformat,
+        metavar="YYYY-MM-DD",
+        default=os.environ.get(DATE),
+        help=f"the day whose sample of mutants is run (or ${DATE}; default: today)",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Look at the calendar once: xdist hands its workers the options, and they may begin on another day."""
+    config.option.mutants_date = config.option.mutants_date or date.today()
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    """What to say to get the same mutants again."""
+    if config.option.all_mutants:
+        return "mutants: all"
+    return f"mutants: {', '.join(m.name for m in wanted(config))} (again: --mutants-date {config.option.mutants_date})"
+
+
+def wanted(config: pytest.Config) -> list[Mutant]:
+    """The mutants of this test run."""
+    every = mutants()
+    return every if config.option.all_mutants else sample(every, config.option.mutants_date)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -1,9 +1,15 @@
-"""Each mutant of the reference driver is caught, by a clause that names its bug."""
+"""Each mutant of the reference driver is caught: the clauses that name its bug fail, and no others.
 
+A test run has a sample of them, which changes from day to day; `make mutants` has all.
+"""
+
+import json
 import os
 import subprocess
 import sys
+import xml.etree.ElementTree as ET
 from collections.abc import Callable, Iterator
+from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
@@ -12,23 +18,35 @@ from crashinit.adapters.expectation import expectation_of
 from crashinit.contract.clauses import CLAUSES
 from crashinit.contract.judge import judge
 from crashinit.contract.observation import Evidence
+from crashinit.driven import Seconds
 from crashinit.machine.protocol import Provider
-from crashinit.plan import Setup
+from crashinit.plan import Point, Setup, Trial
+from crashinit.powercut.plan import setup_of
+from crashinit.powercut.runner import PowerCutRunner
+from crashinit.scenario import Scenario
 from crashinit.trial import TrialRunner
 
-from .mutants import HERE, REPRESENTATIVE, Mutant, mutants
+from .mutants import HERE, SAMPLE, Mutant, mutants, sample
+from .score import wanted
 
-STRUCK = [mutant for mutant in mutants() if not mutant.condition]
-CONDITIONED = [mutant for mutant in mutants() if mutant.condition]
-CONDITIONS = Path(__file__).parents[2] / "scenarios" / "conditions"
+EVERY = mutants()
+CONDITIONS = HERE.parents[1] / "scenarios" / "conditions"
+FAILED = "failed clauses"  # the property in which a condition notes them
+# The state as a whole (C13) and what one more init makes of it (C11) differ wherever some part of it is wrong.
+WHOLE = {"C11", "C13"}
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """The representative mutants, or all of them."""
-    for fixture, every in (("struck", STRUCK), ("conditioned", CONDITIONED)):
+    """The day's mutants, or all of them, each under its kind of fault."""
+    today = wanted(metafunc.config)
+    kinds = {
+        "struck": [mutant for mutant in today if not mutant.condition and not mutant.by_power_cut],
+        "conditioned": [mutant for mutant in today if mutant.condition],
+        "cut": [mutant for mutant in today if mutant.by_power_cut],
+    }
+    for fixture, chosen in kinds.items():
         if fixture in metafunc.fixturenames:
-            wanted = [m for m in every if m.name in REPRESENTATIVE or metafunc.config.getoption("--all-mutants")]
-            metafunc.parametrize(fixture, wanted, ids=lambda mutant: mutant.name)
+            metafunc.parametrize(fixture, chosen, ids=lambda mutant: mutant.name)
 
 
 @pytest.fixture(scope="session")
@@ -45,57 +63,90 @@ def reference(provider: Provider) -> Iterator[Callable[[Setup], Evidence]]:
         yield get
 
 
+def require(mutant: Mutant, failed: dict[str, str]) -> None:
+    """The mutant is caught by its clauses and by no other, for the reason that its head gives."""
+    assert failed.keys() == mutant.caught_by, f"{mutant.name}: {failed}"
+    assert mutant.says in failed[mutant.clauses[0]]
+
+
 def test_mutant_is_caught(
     struck: Mutant, provider: Provider, reference: Callable[[Setup], Evidence], tmp_path: Path
 ) -> None:
-    """Struck where the bug bites, the mutant breaks one of the clauses that name the bug."""
+    """Struck where the bug bites, the mutant breaks the clauses that its head names, and no others."""
     adapter = load(str(struck.adapter(tmp_path)))
     trial = struck.trial
     with TrialRunner(provider, adapter) as runner:
         evidence, _ = runner.run(trial)
     verdicts = judge(evidence, reference(trial.setup), expectation_of(adapter, (), trial.setup.deadline))
-    failed = {clause: verdict.reason for clause, verdict in verdicts.items() if verdict.status == "fail"}
 
     assert evidence.fired is not None, f"'{struck.at}' did not occur"
-    assert failed.keys() & set(struck.clauses), f"only these failed: {failed}"
+    require(struck, {clause: verdict.reason for clause, verdict in verdicts.items() if verdict.status == "fail"})
+
+
+def test_mutant_is_caught_by_power_cut(cut: Mutant, provider: Provider, tmp_path: Path) -> None:
+    """After a power cut where the bug bites, the mutant breaks the clauses that its head names, and no others."""
+    adapter = load(str(cut.adapter(tmp_path)))
+    about = {"title": cut.bug, "fault": "power-cut", "given": cut.given, "at": [cut.at]}
+    setup = setup_of(Scenario.model_validate(about))
+    with PowerCutRunner(provider, adapter, tmp_path) as runner:
+        recorded, undisturbed = runner.record(setup)
+        state = recorded.states[cut.at, cut.victim]
+        point = Point("", state.phase, recorded.operations[state.operation].n, cut.at)
+        trial = Trial(cut.name, adapter.name, cut.name, setup, point, "power-cut", "machine", 1)
+        evidence = runner.boot(trial, recorded, state, Seconds())
+    verdicts = judge(evidence, undisturbed, expectation_of(adapter, setup.options, setup.deadline))
+
+    assert recorded.run.exit == 0, recorded.run.stderr
+    require(cut, {clause: verdict.reason for clause, verdict in verdicts.items() if verdict.status == "fail"})
 
 
 def test_mutant_is_caught_by_condition(conditioned: Mutant, tmp_path: Path) -> None:
-    """Under the condition that brings the bug out, the mutant does not do what must hold."""
-    adapter = conditioned.adapter(tmp_path)
+    """Under the condition that brings the bug out, the mutant breaks the clauses that its head names and no others."""
+    adapter, report = conditioned.adapter(tmp_path), tmp_path / "junit.xml"
     argv = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(CONDITIONS / conditioned.condition)]
     outside = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST", "COV"))}
     run = subprocess.run(
-        [*argv, f"--crashinit-driver={adapter}", f"--crashinit-out={tmp_path / 'out'}"],
+        [*argv, f"--crashinit-driver={adapter}", f"--crashinit-out={tmp_path / 'out'}", f"--junit-xml={report}"],
         capture_output=True,
         text=True,
         env=outside,
     )
+    noted = [each.get("value", "") for each in ET.parse(report).iter("property") if each.get("name") == FAILED]
 
     assert run.returncode == pytest.ExitCode.TESTS_FAILED, run.stdout + run.stderr
-    assert "AssertionError" in run.stdout, run.stdout  # not an error of the harness
+    assert len(noted) == 1, run.stdout  # not an error of the harness
+    require(conditioned, json.loads(noted[0]))
 
 
 def test_mutants_are_well_described() -> None:
-    """There are at least 20 mutants, each names clauses and a fault, and the representative ones are among them."""
-    every = [*STRUCK, *CONDITIONED]
-    known = {f"C{n:02}" for n in range(1, 18)}
-
-    assert len(every) >= 20
-    assert [mutant.name for mutant in every if not set(mutant.clauses) <= known] == []
-    assert [mutant.name for mutant in every if not (mutant.at and mutant.victim) and not mutant.condition] == []
-    assert [mutant.name for mutant in CONDITIONED if not (CONDITIONS / mutant.condition.split("::")[0]).exists()] == []
-    assert set(REPRESENTATIVE) <= {mutant.name for mutant in every}
+    """There are at least 20 mutants; each names clauses that there are, each once, and a fault or a condition."""
+    assert len(EVERY) >= 20
+    assert [m.name for m in EVERY if not m.caught_by <= set(CLAUSES)] == []
+    assert [m.name for m in EVERY if len(m.caught_by) < len(m.clauses + m.also) or not m.clauses] == []
+    assert [m.name for m in EVERY if bool(m.at and m.victim) == bool(m.condition)] == []
+    assert [m.name for m in EVERY if m.condition and not (CONDITIONS / m.condition.split("::")[0]).exists()] == []
 
 
-def test_each_clause_has_a_mutant() -> None:
-    """No clause is there that nothing was ever seen to break."""
-    heads = [Mutant.read(patch) for patch in HERE.glob("*.patch")]
+def test_each_clause_has_a_mutant_of_its_own() -> None:
+    """For each clause there is a bug that no other clause catches, but for those on the state as a whole."""
+    alone = {mutant.clauses[0] for mutant in EVERY if len(mutant.clauses) == 1 and set(mutant.also) <= WHOLE}
 
-    assert set(CLAUSES) - {clause for mutant in heads for clause in mutant.clauses} == set()
+    assert set(CLAUSES) - alone == set()
+    assert {("C11",), ("C13",)} <= {mutant.clauses for mutant in EVERY if not set(mutant.also) - {"C13"}}
 
 
-@pytest.mark.parametrize("mutant", mutants(), ids=lambda mutant: mutant.name)
+def test_a_few_days_have_every_mutant() -> None:
+    """The samples of successive days are of equal size, differ, and together hold each mutant once."""
+    days = -(-len(EVERY) // SAMPLE)
+    first = date(2026, 12, 30)  # a year's end is nothing special
+    samples = [sample(EVERY, first + timedelta(days=n)) for n in range(days)]
+
+    assert sorted(mutant.name for chosen in samples for mutant in chosen) == [mutant.name for mutant in EVERY]
+    assert {len(chosen) for chosen in samples} <= {SAMPLE - 1, SAMPLE}
+    assert sample(EVERY, first + timedelta(days=days)) == samples[0]
+
+
+@pytest.mark.parametrize("mutant", EVERY, ids=lambda mutant: mutant.name)
 def test_patch_applies(mutant: Mutant, tmp_path: Path) -> None:
     """The patch fits the driver as it is, so that no mutant is left behind when the driver changes."""
     adapter = load(str(mutant.adapter(tmp_path)))
