@@ -18,7 +18,7 @@ done
 modprobe -n -q dm-thin-pool || missing="$missing linux-modules-extra-$kernel"
 if [ -n "$missing" ]; then
     apt-get update -qq
-    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends -- $missing
 fi
 printf '%s\n' dm-thin-pool loop xfs >/etc/modules-load.d/crashinit.conf
 modprobe -a dm-thin-pool loop xfs

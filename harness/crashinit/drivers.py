@@ -44,8 +44,6 @@ def check(
     Raises UsageError for an adapter that is wrong, DriverError when the init fails or never gets ready.
     """
     adapter = adapters.load(driver)
-    for file in adapter.install.files:
-        file.path(adapter.base)
     setup = Setup("fresh", (), deadline)
     with TrialRunner(get_provider(provider, note=note), adapter) as runner:
         evidence, _ = runner.reference(setup)

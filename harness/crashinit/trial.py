@@ -46,6 +46,7 @@ class TrialRunner:
     def driver_template(self) -> Template:
         """A machine in which the driver is installed and has never run."""
         if self._driver is None:
+            self.adapter.check_files()  # before a machine is made for it
             base = self._stack.enter_context(self.provider.template(self.adapter.install.packages))
             self._driver = self._stack.enter_context(base.derive(self.adapter.installed))
         return self._driver

@@ -2,25 +2,44 @@
 
 import difflib
 import importlib.util
-import io
 import re
-import tarfile
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
+from crashinit import textfile
 from crashinit.contract.clauses import CLAUSES
+from crashinit.contract.expectation import Expectation
 from crashinit.errors import UsageError
+from crashinit.machine.packages import wrong
 from crashinit.machine.protocol import Machine
+from crashinit.machine.upload import Upload, listed, upload
 from crashinit.trace import STEPS
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 HERE = Path(__file__).parent
+# An adapter's name becomes a directory's name.
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}", re.ASCII)
+NAME_IS = "letters, digits and '._+-', at most 64 of them, a letter or digit first"
+# What [expect] may say: the rest of an Expectation comes from the adapter's other keys, or is no string and no number.
+EXPECTED = [
+    key for key in Expectation.model_fields if key not in ("metadata_format", "deadline", "features", "not_applicable")
+]
+PYTHON = "python:"  # what the name of an importable Python package begins with
 PLACE = re.compile(r"\{(\w+)\}")  # a word of a command in whose place something is put
 PLACES = ("root", "options", "id")
 
@@ -31,24 +50,42 @@ class Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+def _guest_path(path: str) -> str:
+    """An absolute path in the machine, as it is written; ValueError for anything else."""
+    parts = path.split("/")
+    if not path.startswith("/") or {".", ".."} & set(parts) or not any(parts):
+        raise ValueError(f"'{path}' must be an absolute path in the machine, without '.' and '..', and not '/' itself")
+    return path
+
+
+GuestPath = Annotated[str, AfterValidator(_guest_path)]
+
+
 class Source(Part):
     """A file or directory of the host that the machine gets."""
 
-    source: str  # a path relative to the adapter file, or "python:<package>" for an importable package
-    target: str
+    source: str = Field(min_length=1)  # a path relative to the adapter file, or "python:<an importable package>"
+    target: GuestPath
 
     def path(self, base: Path) -> Path:
-        """Where it lies on the host; raises UsageError when it is not there."""
-        if self.source.startswith("python:"):
-            package = self.source.removeprefix("python:")
-            spec = importlib.util.find_spec(package)
-            if spec is None or not spec.submodule_search_locations:
-                raise UsageError(f"the adapter's source '{self.source}' names no installed Python package.")
-            return Path(spec.submodule_search_locations[0])
-        path = base / self.source
+        """Where it lies on the host; raises UsageError when it is not there, or neither file nor directory."""
+        path = self._package() if self.source.startswith(PYTHON) else (base / self.source).resolve()
         if not path.exists():
             raise UsageError(f"the adapter's source '{path}' does not exist.")
+        if not (path.is_file() or path.is_dir()):
+            raise UsageError(f"the adapter's source '{path}' is neither a regular file nor a directory.")
         return path
+
+    def _package(self) -> Path:
+        """The directory of a Python package. To find one inside another, Python imports the outer one."""
+        name = self.source.removeprefix(PYTHON)
+        try:
+            spec = importlib.util.find_spec(name)
+        except (ImportError, AttributeError, ValueError) as error:
+            raise UsageError(f"the adapter's source '{self.source}' cannot be found: {error}.") from error
+        if spec is None or not spec.submodule_search_locations:
+            raise UsageError(f"the adapter's source '{self.source}' names no installed Python package.")
+        return Path(spec.submodule_search_locations[0])
 
 
 class Install(Part):
@@ -56,6 +93,13 @@ class Install(Part):
 
     packages: tuple[str, ...] = ()
     files: tuple[Source, ...] = ()
+
+    @field_validator("packages")
+    @classmethod
+    def _are_packages(cls, named: tuple[str, ...]) -> tuple[str, ...]:
+        if said := wrong(named):
+            raise ValueError(said)
+        return named
 
 
 class Ready(Part):
@@ -107,9 +151,10 @@ class Adapter(Part):
     """One driver. Commands may hold {root}, and {options} as an argument of its own."""
 
     name: str
-    title: str
-    root: str
-    data_root: str = ""  # the directory above the root that holds all that belongs to the driver; "": the root
+    title: str = Field(min_length=1, max_length=200)
+    root: GuestPath
+    # the directory above the root that holds all that belongs to the driver; "": the root
+    data_root: Annotated[str, AfterValidator(lambda path: path and _guest_path(path))] = ""
     init: tuple[str, ...] = Field(min_length=1)
     ready: Ready | None = None  # of a daemon, whose init does not end its process
     before: tuple[tuple[str, ...], ...] = ()  # run ahead of each init, outside the gate: what a driver finds there
@@ -117,7 +162,7 @@ class Adapter(Part):
     option_flag: str = "--storage-opt"
     options: tuple[str, ...] = ()
     metadata: Literal["docker", "containers-storage", "containerd", "none"] = "none"
-    expect: dict[str, str | int] = Field(default_factory=dict)  # fields of contract.expectation.Expectation
+    expect: dict[str, str | int] = Field(default_factory=dict)  # of contract.expectation.Expectation
     not_applicable: dict[str, str] = Field(default_factory=dict)  # clause -> why it cannot apply
     absent: dict[str, str] = Field(default_factory=dict)  # step -> why this driver's init does not have it
     devices: Devices = Devices()
@@ -125,11 +170,47 @@ class Adapter(Part):
     populate: Populate | None = None
     base: Path = HERE  # the directory that relative sources are meant from
 
+    @model_validator(mode="before")
+    @classmethod
+    def _without_nul(cls, data: Any) -> Any:
+        for key, value in data.items():
+            if "\0" in _strings(value):
+                raise ValueError(f"'{key}' holds a NUL, which no command, path or name may hold")
+        return data
+
+    @field_validator("name")
+    @classmethod
+    def _is_a_file_name(cls, name: str) -> str:
+        if not NAME.fullmatch(name):
+            raise ValueError(f"'{name}' is no name for a driver, which has {NAME_IS}")
+        return name
+
+    @field_validator("title")
+    @classmethod
+    def _is_a_line(cls, title: str) -> str:
+        if not title.isprintable():
+            raise ValueError("a title is one line of printable characters")
+        return title
+
+    @field_validator("expect", mode="before")
+    @classmethod
+    def _can_be_expected(cls, given: Any) -> Any:
+        for key, value in given.items() if isinstance(given, dict) else ():
+            if key not in EXPECTED:
+                close = difflib.get_close_matches(key, EXPECTED, n=1) or EXPECTED
+                raise ValueError(f"'{key}' is nothing that can be expected: what can be is {', '.join(close)}")
+            try:
+                kind: Any = Expectation.model_fields[key].annotation
+                TypeAdapter(kind).validate_python(value, strict=True)
+            except ValidationError as error:
+                said = error.errors()[0]["msg"]
+                raise ValueError(f"'{key}' is {value!r}: {said[0].lower()}{said[1:]}") from None
+            if isinstance(value, int) and value < 0:
+                raise ValueError(f"'{key}' is {value}, and cannot be negative")
+        return given
+
     @model_validator(mode="after")
     def _is_sound(self) -> Self:
-        for key in ("root", "data_root"):
-            if (given := getattr(self, key)) and not given.startswith("/"):
-                raise ValueError(f"'{key}' is '{given}', and must be an absolute path")
         for name, words in self._commands():
             for word in words:
                 if (found := PLACE.fullmatch(word)) and found[1] not in PLACES:
@@ -186,25 +267,27 @@ class Adapter(Part):
         }
         return {key: value for key, value in spec.items() if value}
 
+    def check_files(self) -> None:
+        """Raise UsageError when a file that the machine is to get is not there, or is too large."""
+        listed(self._uploads())
+
+    def _uploads(self) -> list[Upload]:
+        return [(file.path(self.base), file.target) for file in self.install.files]
+
     def installed(self, machine: Machine) -> None:
         """Put the driver into a machine that has the adapter's packages. Raises UsageError, GuestError."""
-        archive = io.BytesIO()
-        with tarfile.open(fileobj=archive, mode="w") as tar:
-            for file in self.install.files:
-                tar.add(file.path(self.base), arcname=file.target.lstrip("/"), filter=_as_root)
-        machine.put(archive.getvalue(), "/run/crashinit-install.tar")
-        machine.run("tar", "-C", "/", "-xf", "/run/crashinit-install.tar").check()
-        machine.run("rm", "/run/crashinit-install.tar").check()
+        upload(machine, self._uploads())
         for file in self.install.files:
             machine.run("python3", "-m", "compileall", "-q", file.target)  # a failure costs time, nothing else
         # Under emulation, reading a program from the disk costs more than running it: have it in the page cache.
         machine.run("sh", "-c", 'cat "$(command -v "$0")" > /dev/null', self.init[0])
 
 
-def _as_root(entry: tarfile.TarInfo) -> tarfile.TarInfo | None:
-    entry.uid = entry.gid = 0
-    entry.uname = entry.gname = "root"
-    return None if "__pycache__" in entry.name else entry
+def _strings(value: Any) -> str:
+    """All strings in a value of TOML, keys included, joined."""
+    if isinstance(value, dict):
+        return "".join(key + _strings(part) for key, part in value.items())
+    return "".join(map(_strings, value)) if isinstance(value, list | tuple) else value if isinstance(value, str) else ""
 
 
 def names() -> list[str]:
@@ -215,15 +298,17 @@ def names() -> list[str]:
 def load(name: str) -> Adapter:
     """The adapter of that name, or in that file; raises UsageError that says what is wrong and where."""
     path = Path(name) if name.endswith(".toml") or "/" in name else HERE / f"{name}.toml"
-    if not path.is_file():
-        if path.parent != HERE:
-            raise UsageError(f"the adapter file '{path}' {'is a directory' if path.is_dir() else 'does not exist'}.")
+    if path.parent == HERE and path.stem not in names():
         raise UsageError(f"there is no driver adapter '{name}': known are {', '.join(names())}, or give a .toml file.")
+    if path.is_dir() or not path.exists():
+        raise UsageError(f"the adapter file '{path}' {'is a directory' if path.is_dir() else 'does not exist'}.")
+    text = textfile.read(path, "the adapter file")
     try:
-        text = path.read_text(encoding="utf-8")
         data = tomllib.loads(text)
-    except (OSError, ValueError) as error:
+    except ValueError as error:  # TOMLDecodeError, and a number of more than 4300 digits
         raise UsageError(f"'{path}': not valid TOML: {error}.") from error
+    except RecursionError as error:
+        raise UsageError(f"'{path}': not valid TOML: its brackets are nested too deeply.") from error
     if "base" in data:
         raise UsageError(f"'{path}': 'base' is not a key of an adapter file.")
     try:

@@ -11,8 +11,11 @@ Calls (all times in seconds, all binary data in base64):
                                    -> {"version": 1}
     run(argv, input, timeout, env) -> {"exit", "stdout", "stderr", "seconds", "timed_out"}; negative exit: signal;
                                    the output is text, of each stream the last MiB
-    put(path, data, mode)          write a file, making its directories, in one step (temporary name, then rename)
-    get(path)                      -> {"data"}
+    put(path, data, mode, offset, last)
+                                   write a file, making its directories, in one step (temporary name, then rename).
+                                   A large one comes in pieces: `offset` is where this one begins, and after the `last`
+                                   the file is there
+    get(path, offset, size)        -> {"data"}: `size` bytes from there on, or less at the file's end
     disk(serial, timeout)          wait until the disk with that serial number has its node; -> {"node": "/dev/vdb"}
     mark()                         remember the kernel log's position: `probe` reports only what came later
     gate_start(argv, env, root, deadline, stop, ready)
@@ -106,22 +109,29 @@ class Agent:
             "timed_out": ended.timed_out,
         }
 
-    def put(self, path: str, data: str, mode: int = 0o644) -> None:
-        """Write a file in one step."""
+    def put(self, path: str, data: str, mode: int = 0o644, offset: int = 0, last: bool = True) -> None:
+        """Write a file, or a piece of it."""
         target = Path(path)
-        target.parent.mkdir(parents=True, exist_ok=True)
         temporary = target.with_name(f".{target.name}.crashinit-put")
         try:
-            temporary.write_bytes(base64.b64decode(data))
-            temporary.chmod(mode)
-            temporary.replace(target)
+            if offset == 0:
+                target.parent.mkdir(parents=True, exist_ok=True)
+            with temporary.open("r+b" if offset else "wb") as file:
+                if file.seek(0, os.SEEK_END) != offset:
+                    raise ValueError(f"a piece begins at {offset}, and {file.tell()} bytes are there")
+                file.write(base64.b64decode(data))
+            if last:
+                temporary.chmod(mode)
+                temporary.replace(target)
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
 
-    def get(self, path: str) -> dict[str, str]:
-        """Read a file."""
-        return {"data": base64.b64encode(Path(path).read_bytes()).decode()}
+    def get(self, path: str, offset: int = 0, size: int = -1) -> dict[str, str]:
+        """Read a file, or a piece of it."""
+        with Path(path).open("rb") as file:
+            file.seek(offset)
+            return {"data": base64.b64encode(file.read(size)).decode()}
 
     def disk(self, serial: str, timeout: float) -> dict[str, str]:
         """Wait for a disk that was plugged in."""
@@ -211,13 +221,15 @@ def serve(line: Pipe | Port) -> None:
     calls = calls_of(Agent())
     got = bytearray()
     while True:
+        seen = len(got)  # there is no line feed before that
         try:
             got += line.read()
         except EOFError:
             return
-        while (end := got.find(b"\n")) >= 0:
+        while (end := got.find(b"\n", seen)) >= 0:
             request = bytes(got[:end])
             del got[: end + 1]
+            seen = 0
             if request.strip():
                 line.write(answer(calls, request))
 

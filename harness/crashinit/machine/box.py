@@ -15,6 +15,7 @@ from pathlib import Path
 from crashinit.errors import HostError
 from crashinit.machine.cache import Shelf, digest
 from crashinit.machine.image import DISK_SIZE, DISK_UUID, PACKAGES, SUITE, Recipe, tool_path
+from crashinit.machine.packages import checked
 from crashinit.machine.payload import S_IFREG, archive
 
 NAME = "crashinit"  # of the box, for `vagrant box add` and config.vm.box
@@ -46,7 +47,7 @@ def box(packages: tuple[str, ...] = (), *, note: Callable[[str], None] = lambda 
 
     Raises HostError as image() does.
     """
-    wanted = tuple(sorted({*BOX_PACKAGES, *packages}))
+    wanted = tuple(sorted({*BOX_PACKAGES, *checked(packages)}))
     sources = [path.read_bytes() for path in (Path(__file__), *sorted(HERE.iterdir()))]
     key = digest(SUITE, *wanted, *sources)
 

@@ -1,16 +1,20 @@
 """What a machine of every kind does by its agent's calls alone."""
 
 import base64
+import io
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, BinaryIO, Self
 
-from crashinit.errors import MachineError
+from crashinit.errors import CrashinitError, GuestError, MachineError, UsageError
 from crashinit.machine.protocol import Completed
 
 GRACE = 30.0  # seconds beyond a command's own timeout in which the agent must answer
-FILE_TIMEOUT = 90.0  # seconds in which a file must be there or here
+PIECE = 1 << 20  # bytes of a file that go over the line at once
+FILE_TIMEOUT = 90.0  # seconds in which a piece must be there or here
+PUT_LIMIT = 1 << 30  # bytes of one file
+GET_LIMIT = 64 << 20  # likewise: what comes from a machine is held in memory
 # What a shutdown does for the disk: write all, then make the root file system read-only (sysrq.rst). The remount is
 # the kernel's own, so files held open do not keep it back.
 REMOUNT = "sync; echo u > /proc/sysrq-trigger; until grep -q ' / ext4 ro' /proc/mounts; do :; done"
@@ -46,11 +50,33 @@ class ByAgent(ABC):
         return Completed(argv=argv, **self._ask("run", arguments, timeout + GRACE))
 
     def put(self, data: bytes | Path, target: str, mode: int = 0o644) -> None:
-        content = data.read_bytes() if isinstance(data, Path) else data
-        self._ask("put", {"path": target, "data": _text(content), "mode": mode}, FILE_TIMEOUT)
+        with data.open("rb") if isinstance(data, Path) else io.BytesIO(data) as file:
+            try:
+                self._put(file, target, mode)
+            except CrashinitError as error:
+                what = f"'{data}'" if isinstance(data, Path) else f"a file of {len(data)} bytes"
+                raise type(error)(f"{what} cannot be put into the machine as '{target}': {error}") from error
+
+    def _put(self, file: BinaryIO, target: str, mode: int) -> None:
+        offset, piece, is_last = 0, file.read(PIECE), False
+        while not is_last:
+            following = file.read(PIECE)
+            is_last = not following
+            arguments = {"path": target, "data": _text(piece), "mode": mode, "offset": offset, "last": is_last}
+            self._ask("put", arguments, FILE_TIMEOUT)
+            offset, piece = offset + len(piece), following
+            if offset > PUT_LIMIT:
+                raise UsageError(f"it has more than {PUT_LIMIT >> 30} GiB, and that is the limit.")
 
     def get(self, path: str) -> bytes:
-        return base64.b64decode(self._ask("get", {"path": path}, FILE_TIMEOUT)["data"])
+        content = bytearray()
+        while len(content) <= GET_LIMIT:
+            arguments = {"path": path, "offset": len(content), "size": PIECE}
+            piece = base64.b64decode(self._ask("get", arguments, FILE_TIMEOUT)["data"])
+            content += piece
+            if len(piece) < PIECE:
+                return bytes(content)
+        raise GuestError(f"the machine's file '{path}' has more than {GET_LIMIT >> 20} MiB, and that is the limit")
 
     def reboot(self) -> None:
         self.run("sh", "-c", REMOUNT).check()

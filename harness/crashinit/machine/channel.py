@@ -11,6 +11,8 @@ from typing import Any
 
 from crashinit.errors import GuestError, MachineError
 
+LINE_LIMIT = 64 << 20  # bytes of one answer; an observation has some hundred thousand
+
 
 class Channel:
     """Calls over a connected socket, one at a time.
@@ -42,11 +44,15 @@ class Channel:
                 answer = json.loads(line)
             except ValueError:
                 continue  # torn by a power cut
+            except RecursionError as problem:
+                raise MachineError(f"the machine's answer to '{name}' is nested too deeply") from problem
             if isinstance(answer, dict) and answer.get("id") == self._last:
                 break
-        if "error" in answer:
-            error = answer["error"]
-            raise GuestError(f"the agent's call '{name}' failed in the machine: {error['type']}: {error['message']}")
+        if isinstance(error := answer.get("error"), dict):
+            said = f"{error.get('type')}: {error.get('message')}"
+            raise GuestError(f"the agent's call '{name}' failed in the machine: {said}")
+        if "result" not in answer:
+            raise MachineError(f"the machine's answer to '{name}' holds neither a result nor an error")
         return answer["result"]
 
     def hello(self, timeout: float) -> None:
@@ -69,7 +75,11 @@ class Channel:
                 raise MachineError(f"the machine is gone: {self._why()}") from problem
 
     def _line_of_answer(self, name: str, deadline: float, timeout: float) -> bytes:
-        while (end := self._got.find(b"\n")) < 0:
+        seen = 0  # bytes in which there is no line feed
+        while (end := self._got.find(b"\n", seen)) < 0:
+            seen = len(self._got)
+            if seen > LINE_LIMIT:
+                raise MachineError(f"the machine's answer to '{name}' has more than {LINE_LIMIT >> 20} MiB")
             self._wait(select.POLLIN, name, deadline, timeout)
             try:
                 data = self._line.recv(1 << 20)

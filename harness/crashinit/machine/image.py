@@ -14,6 +14,7 @@ from pathlib import Path
 from crashinit.errors import HostError, UsageError
 from crashinit.machine import owned
 from crashinit.machine.cache import MIB, Shelf, cache_dir, digest, require_space
+from crashinit.machine.packages import checked
 from crashinit.machine.payload import S_IFDIR, S_IFREG, archive
 
 SUITE = "bookworm"
@@ -71,10 +72,10 @@ class Image:
 def image(packages: tuple[str, ...] = (), *, note: Callable[[str], None] = lambda text: None) -> Image:
     """The image with the standard packages and these, from the cache or built now (about a minute).
 
-    Raises UsageError for a package that does not exist, HostError: a tool or root is missing, the disk is full, a
-    package cannot be had.
+    Raises UsageError for a package that does not exist or whose name is none, HostError: a tool or root is missing, the
+    disk is full, a package cannot be had.
     """
-    wanted = tuple(sorted({*PACKAGES, *packages}))
+    wanted = tuple(sorted({*PACKAGES, *checked(packages)}))
     key = digest(SUITE, *wanted, Path(__file__).read_bytes())
 
     def build(where: Path) -> None:
@@ -89,7 +90,7 @@ class Recipe:
 
     def __init__(self, where: Path, packages: tuple[str, ...]) -> None:
         self.where = where
-        self.packages = packages
+        self.packages = checked(packages)
         self.tree = where / "tree"
 
     def build(self) -> None:

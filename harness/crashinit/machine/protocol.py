@@ -49,9 +49,14 @@ class Machine(Protocol):
     ) -> Completed:
         """Run a command as root."""
 
-    def put(self, data: bytes | Path, target: str, mode: int = 0o644) -> None: ...
+    def put(self, data: bytes | Path, target: str, mode: int = 0o644) -> None:
+        """Write a file, and the directories above it, in one step. A file of the host goes there in pieces.
 
-    def get(self, path: str) -> bytes: ...
+        Raises UsageError for a file that is too large; an error names the file.
+        """
+
+    def get(self, path: str) -> bytes:
+        """The content of a file. Raises GuestError when it is not there or too large to be held in memory."""
 
     def console(self) -> str:
         """Everything that the machine printed on its serial console so far."""

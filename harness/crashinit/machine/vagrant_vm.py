@@ -19,6 +19,7 @@ from crashinit.machine.box import NAME, box
 from crashinit.machine.host_libvirt import HostLibvirt, host_has_libvirt
 from crashinit.machine.image import search_path, tool_path
 from crashinit.machine.libvirtd import Libvirt, PrivateLibvirt
+from crashinit.machine.packages import checked
 from crashinit.machine.rundir import RunDirectory
 from crashinit.machine.vagrant_settings import PREFIX, ROOT, setting
 
@@ -58,7 +59,7 @@ class Vm:
         self._console = self._run.path / "console"
         self._ssh_config = self._run.path / "ssh_config"
         self._libvirt: Libvirt = HostLibvirt()
-        packages = (*packages, *setting("packages").split())
+        packages = checked((*packages, *setting("packages").split()))
         try:
             provider = vagrant_settings.provider()
             self._guest_of_host = provider == "libvirt" and host_has_libvirt()
