@@ -1,10 +1,11 @@
 """The scenario model: what a file may say, and one sentence for what it may not."""
 
+import os
 from pathlib import Path
 
 import pytest
 from crashinit.errors import UsageError
-from crashinit.scenario import from_options, load
+from crashinit.scenario import find, from_options, load
 
 
 def written(directory: Path, *lines: str) -> Path:
@@ -58,6 +59,82 @@ def test_what_is_no_scenario_file_is_named(tmp_path: Path) -> None:
         load(latin)
 
 
+BOMB = "\n".join(f" - &{n} [{', '.join(['x' if n == 'a' else f'*{chr(ord(n) - 1)}'] * 9)}]" for n in "abcdefghi")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("title: t\x00x\nstep: mkfs\n", ":1: not valid YAML: the character U\\+0000 may not stand there"),
+        ("title: t\nstep: mkfs\nname: \x1b[2J\n", ":3: not valid YAML: the character U\\+001B may not stand there"),
+        ("title: t\nstep: mkfs\noptions: " + "[" * 5000, ":3: not valid YAML: lists and mappings are nested more than"),
+        ("title: t\nrestarts: " + "9" * 5000, ":2: not valid YAML: this value cannot be read: Exceeds the limit"),
+        ("title: 2026-13-45\nstep: mkfs\n", ":1: not valid YAML: this value cannot be read: month must be in 1..12"),
+        (
+            "title:\n" + BOMB + "\nstep: mkfs\n",
+            r":3: not valid YAML: an alias \('\*a'\) is not allowed: write the value",
+        ),
+        ("title: t\noptions: [" + "x, " * 20_000 + "x]\n", ":2: not valid YAML: there are more than 10,000 values"),
+        ("title: t\nstep: mkfs\ndeadline: yes\n", ":3: 'deadline': Input should be a valid number"),
+        ("title: t\nstep: mkfs\ndeadline: .nan\n", ":3: 'deadline': Input should be"),
+        ("title: t\nstep: mkfs\ndeadline: .inf\n", ":3: 'deadline': Input should be"),
+        ("title: t\nstep: mkfs\nrestarts: yes\n", ":3: 'restarts': Input should be a valid integer"),
+        ("title: t\nstep: mkfs\nrestarts: 2.0\n", ":3: 'restarts': Input should be a valid integer"),
+        ("title: t\nstep: all\nrepresentative: 1\n", ":3: 'representative': Input should be a valid boolean"),
+        ("title: t\nat: ['dm.create pool#1', 'dm.create pool#1']\n", ":2: 'at' names 'dm.create pool#1' twice"),
+        ("title: t\nstep: mkfs\nvictims: [tree, tree]\n", ":3: 'victims' names 'tree' twice"),
+        ("title: t\nstep: mkfs\nphases: [before, before]\n", ":3: 'phases' names 'before' twice"),
+        ("title: t\nstep: all\nsteps: [mkfs, mkfs]\n", ":3: 'steps' names 'mkfs' twice"),
+        ("title: t\nfault: errno\nstep: all\nerrnos: [EIO, EIO]\n", ":4: 'errnos' names 'EIO' twice"),
+        ("title: t\nstep: mkfs\nname: " + "n" * 300, ":3: 'name' has 300 characters, and at most 100 are allowed"),
+        ("title: t\nstep: mkfs\nname: ../../x\n", ":3: 'name' is '../../x': .* begin with a dot, a dash or a blank"),
+        ("title: t\nstep: mkfs\nname: /x\n", ":3: 'name' is '/x': "),
+        ("title: t\nstep: mkfs\nname: a//b\n", ":3: 'name' is 'a//b': "),
+        ("title: t\nstep: mkfs\nname: --run=x\n", ":3: 'name' is '--run=x': "),
+        ('title: t\nstep: mkfs\nname: "a\\nb"\n', ":3: 'name' is 'a\nb': "),
+        ('title: t\nstep: mkfs\nname: "n\\e]0;owned\\a"\n', "'name' holds the control character"),
+        ('title: t\nstep: mkfs\noptions: ["a\\0b"]\n', r"'options' holds the control character '\\x00'"),
+        ("title: t\nstep: " + "mkfz" * 10_000, ":2: 'step' is 'mkfz.{1,40}', but may only be"),
+        ("title: " + "t" * 2000 + "\nstep: mkfs", ":1: 'title': String should have at most 1000 characters"),
+    ],
+)
+def test_a_scenario_of_a_stranger_is_refused_in_one_sentence(tmp_path: Path, text: str, said: str) -> None:
+    """Neither a traceback nor minutes of work: the file, the line, what is wrong, and nothing of its bulk."""
+    path = tmp_path / "scenario.yaml"
+    path.write_text(text)
+
+    with pytest.raises(UsageError, match=said) as error:
+        load(path)
+    assert str(error.value).startswith(f"{path}:")
+    assert len(str(error.value)) < 600
+
+
+def test_a_scenario_file_is_bounded(tmp_path: Path) -> None:
+    """What has more than a MiB, a fifo, a device and what is not there are refused at once."""
+    large = tmp_path / "large.yaml"
+    large.write_text("title: t\nstep: mkfs\n" + "# padding\n" * 200_000)
+    os.mkfifo(tmp_path / "fifo.yaml")
+    (tmp_path / "gone.yaml").symlink_to("nowhere")
+
+    with pytest.raises(UsageError, match="a scenario has more than 1 MiB, and that is the limit"):
+        load(large)
+    with pytest.raises(UsageError, match=f"{tmp_path}/fifo.yaml: a scenario must be a regular file, and this is none"):
+        find([tmp_path])
+    with pytest.raises(UsageError, match="/dev/zero: a scenario must be a regular file"):
+        find([Path("/dev/zero")])
+    with pytest.raises(UsageError, match=r"/gone\.yaml: a scenario cannot be read: No such file or directory"):
+        load(tmp_path / "gone.yaml")
+
+
+def test_a_name_may_hold_blanks_and_letters_of_any_language(tmp_path: Path) -> None:
+    """Folders have such names; whoever prints a command quotes them."""
+    folder = tmp_path / "my dir"
+    folder.mkdir()
+
+    assert load(written(folder, "step: mkfs")).name == "my dir/scenario"
+    assert load(written(tmp_path, "step: mkfs", "name: été; touch x #")).name == "été; touch x"
+
+
 def test_options_are_called_by_their_names(tmp_path: Path) -> None:
     """What is wrong with an option is not said in the words of a file."""
     about = {"title": "t", "step": "all", "steps": ["no-step"]}
@@ -66,3 +143,5 @@ def test_options_are_called_by_their_names(tmp_path: Path) -> None:
         from_options(about, {"steps": "--step"})
     with pytest.raises(UsageError, match="'--given ext4' names disks"):
         from_options({"title": "t", "step": "all", "given": "ext4"}, {"given": "--given"})
+    with pytest.raises(UsageError, match="'--victim' names 'tree' twice"):
+        from_options({"title": "t", "step": "all", "victims": ["tree", "tree"]}, {"victims": "--victim"})

@@ -5,13 +5,24 @@ driver's own trace, in the plan.
 """
 
 import difflib
+import re
+import reprlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
+from crashinit import textfile, yamlfile
 from crashinit.errnos import ERRNOS, Errno
 from crashinit.errors import UsageError
 
@@ -22,12 +33,15 @@ Given = Literal[
     "fresh", "populated", "ext4", "xfs", "block", "ext4-populated", "xfs-populated", "block-populated"
 ]  # the first two for faults that strike the driver, the others for power cuts (powercut/layout.py)
 Recovery = Literal["init", "reboot"]
+PART_OF_A_NAME = re.compile(r"[^ .-].*")
+CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 
 POWER_CUT = "power-cut"
-DISKS = "ext4"  # where a root lies when the power is cut, unless a scenario says otherwise
+NAME_LIMIT = 100  # characters of a scenario's name, with which the trials' ids and their files' names begin
+DEFAULT_POWER_CUT_ROOT = "ext4"  # the disk of a root when the power is cut, unless a scenario says otherwise
 ON_THE_MACHINES_DISK = ("fresh", "populated")
-# What has no meaning with a fault, and why: nobody is to believe that it had an effect.
-POINTLESS: dict[str, dict[str, str]] = {
+# The keys that have no effect with a fault, and why. They are refused: a key without an effect would mislead.
+MEANINGLESS_WITH: dict[str, dict[str, str]] = {
     "kill": {"errnos": "a kill returns no error: 'errnos' goes with 'fault: errno'"},
     "errno": {"victims": "an error strikes a call and not a process: it has no 'victims'"},
     POWER_CUT: {
@@ -41,8 +55,11 @@ class Scenario(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
-    title: str = Field(description="One sentence: what is done to the driver.")
-    name: str = Field(default="", description="Begins the trials' ids; by default folder and file name.")
+    title: str = Field(max_length=1000, description="One sentence: what is done to the driver.")
+    name: str = Field(
+        default="",
+        description=f"Begins the trials' ids; by default folder and file name. At most {NAME_LIMIT} characters.",
+    )
     given: Given = Field(
         default="fresh",
         description="The root before the faulted init: 'fresh' (empty), or 'populated' "
@@ -73,6 +90,7 @@ class Scenario(BaseModel):
     )
     representative: bool = Field(
         default=False,
+        strict=True,
         description="Of operations in a row that ask the same of the same object (block writes of a mkfs), strike "
         "only the first, the middle and the last.",
     )
@@ -80,14 +98,46 @@ class Scenario(BaseModel):
         default="init", description="What follows the fault: 'init' again at once, or a 'reboot' and then init."
     )
     options: tuple[str, ...] = Field(default=(), description="Storage options beyond the adapter's own.")
-    deadline: float = Field(default=60.0, gt=0, le=3600, description="Seconds that one init may take.")
-    restarts: int = Field(default=3, ge=1, le=10, description="How many re-inits are tried before giving up.")
+    deadline: float = Field(
+        default=60.0, gt=0, le=3600, strict=True, allow_inf_nan=False, description="Seconds that one init may take."
+    )
+    restarts: int = Field(
+        default=3, ge=1, le=10, strict=True, description="How many re-inits are tried before giving up."
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_characters(cls, data: Any) -> Any:
+        for key, value in data.items() if isinstance(data, dict) else ():
+            for text in (value, *value) if isinstance(value, list | tuple) else (value,):
+                if isinstance(text, str) and (bad := CONTROL.search(text)):
+                    raise ValueError(f"'{key}' holds the control character {bad[0]!r}, which nothing here may hold")
+        return data
+
+    @field_validator("name")
+    @classmethod
+    def _begins_ids(cls, name: str) -> str:
+        if len(name) > NAME_LIMIT:
+            raise ValueError(f"'name' has {len(name)} characters, and at most {NAME_LIMIT} are allowed")
+        if name and not (name.isprintable() and all(PART_OF_A_NAME.fullmatch(part) for part in name.split("/"))):
+            raise ValueError(
+                f"'name' is '{name}': it is made of printable characters, and neither it nor what follows a '/' in it "
+                "may be empty or begin with a dot, a dash or a blank"
+            )
+        return name
+
+    @field_validator("steps", "phases", "at", "victims", "errnos")
+    @classmethod
+    def _once_each(cls, values: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        if twice := next((value for value in values if values.count(value) > 1), None):
+            raise ValueError(f"'{info.field_name}' names '{twice}' twice")
+        return values
 
     @model_validator(mode="before")
     @classmethod
     def _disks_of_a_power_cut(cls, data: Any) -> Any:
         if isinstance(data, dict) and data.get("fault") == POWER_CUT:
-            return {"given": DISKS, **data}
+            return {"given": DEFAULT_POWER_CUT_ROOT, **data}
         return data
 
     @model_validator(mode="after")
@@ -96,10 +146,12 @@ class Scenario(BaseModel):
             raise ValueError("give either 'step' or 'at'")
         if self.steps and self.step != "all":
             raise ValueError("'steps' narrows 'step: all', and goes with nothing else")
-        for key in self.model_fields_set & POINTLESS[self.fault].keys():
-            raise ValueError(POINTLESS[self.fault][key])
+        for key in self.model_fields_set & MEANINGLESS_WITH[self.fault].keys():
+            raise ValueError(MEANINGLESS_WITH[self.fault][key])
         if self.fault == POWER_CUT and self.given in ON_THE_MACHINES_DISK:
-            raise ValueError(f"a power cut needs 'given: {DISKS}', or other disks that the root lies on")
+            raise ValueError(
+                f"a power cut needs 'given: {DEFAULT_POWER_CUT_ROOT}', or other disks that the root lies on"
+            )
         if self.fault != POWER_CUT and self.given not in ON_THE_MACHINES_DISK:
             raise ValueError(f"'given: {self.given}' names disks, which only 'fault: {POWER_CUT}' needs")
         return self
@@ -126,7 +178,7 @@ def find(paths: list[Path]) -> list[Scenario]:
 
 def _files(path: Path) -> Iterator[Path]:
     if path.is_dir():
-        yield from sorted(file for file in path.rglob("*.yaml") if file.is_file())
+        yield from sorted(file for file in path.rglob("*.yaml") if not file.is_dir())
     elif path.exists():
         yield path
     else:
@@ -138,18 +190,9 @@ def load(path: Path) -> Scenario:
     if path.suffix == ".py":
         raise UsageError(f"{path}: a scenario in Python is run by pytest: 'pytest {path} --crashinit-driver D'.")
     try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise UsageError(f"{path}: cannot be read: {error.strerror}.") from error
-    except UnicodeDecodeError as error:
-        line = path.read_bytes()[: error.start].count(b"\n") + 1
-        raise UsageError(f"{path}:{line}: a scenario is text in UTF-8, and this line is not.") from error
-    try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-        data = yaml.safe_load(text)
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise UsageError(f"{path}:{line}: not valid YAML: {error.problem}.") from error
+        node, data = yamlfile.read(textfile.read(path, "a scenario"))
+    except yamlfile.YamlError as error:
+        raise UsageError(f"{path}:{error.line}: not valid YAML: {error}.") from error
     if not isinstance(node, yaml.MappingNode) or not isinstance(data, dict):
         raise UsageError(f"{path}:1: a scenario is a mapping of keys such as 'title' and 'step'.")
     _refuse_duplicates(path, node)
@@ -210,7 +253,7 @@ def _sentence(kind: str, error: Any) -> str:
     if kind == "missing":
         return f"the key '{where}' is missing."
     if kind == "literal_error":
-        return f"'{names[0]}' is '{error['input']}', but may only be {error['ctx']['expected']}."
+        return f"'{names[0]}' is {reprlib.repr(error['input'])}, but may only be {error['ctx']['expected']}."
     if kind == "value_error":
         return f"{error['ctx']['error']}."
-    return f"'{where}': {error['msg']} (it is {error['input']!r})." if where else f"{error['msg']}."
+    return f"'{where}': {error['msg']} (it is {reprlib.repr(error['input'])})." if where else f"{error['msg']}."

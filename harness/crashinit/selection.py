@@ -4,7 +4,9 @@ import re
 from collections.abc import Callable
 
 from crashinit.errors import UsageError
+from crashinit.printable import printable
 
+DEPTH = 50  # of 'not' and brackets in one another
 _TOKEN = re.compile(r"\s*(?:([()])|([^\s()]+))")
 
 Matcher = Callable[[str], bool]
@@ -24,6 +26,7 @@ class _Parser:
     def __init__(self, expression: str) -> None:
         self._expression = expression
         self._tokens = [bracket or word for bracket, word in _TOKEN.findall(expression)]
+        self._depth = 0
 
     def parse(self) -> Matcher:
         found = self._either()
@@ -44,6 +47,14 @@ class _Parser:
         return lambda name: all(term(name) for term in terms)
 
     def _one(self) -> Matcher:
+        self._depth += 1
+        if self._depth > DEPTH:
+            raise self._wrong(f"'not' and brackets are nested more than {DEPTH} deep")
+        found = self._not_or_word()
+        self._depth -= 1
+        return found
+
+    def _not_or_word(self) -> Matcher:
         if self._take("not"):
             inner = self._one()
             return lambda name: not inner(name)
@@ -66,4 +77,4 @@ class _Parser:
         return False
 
     def _wrong(self, why: str) -> UsageError:
-        return UsageError(f"the expression '{self._expression}' of '-k' is not well formed: {why}.")
+        return UsageError(f"the expression '{printable(self._expression, 120)}' of '-k' is not well formed: {why}.")

@@ -186,7 +186,7 @@ def explore(
             },
             OPTION_OF,
         )
-        for root in roots
+        for root in dict.fromkeys(roots)
     ]
     second = 0 if depth == 1 else sys.maxsize if everything else budget or BUDGET
     return _campaign(
