@@ -67,7 +67,7 @@ def boundaries(runner: TrialRunner) -> None:
     cost = {}
     for setup in (FRESH, LONGER):
         operations = runner.reference(setup)[0].fault_run.operations
-        template, _ = runner.given(setup)
+        runner.given(setup)  # now, so that it costs nothing below
         forked = seconds(lambda o=operations, s=setup: _fork_everywhere(runner, s, o))  # type: ignore[misc]
         cost[setup] = forked / len(operations)
         last = Point("", "before", len(operations), operations[-1].key)
@@ -76,7 +76,6 @@ def boundaries(runner: TrialRunner) -> None:
             f"{len(operations):4} boundaries            {cost[setup]:6.3f} s a boundary by forks; to run the init anew "
             f"for each would be {rerun / 2:5.2f} s, {rerun / 2 / cost[setup]:4.1f} times as much"
         )
-        del template
     print(f"cost a boundary, longer against shorter init  {cost[LONGER] / cost[FRESH]:5.2f}")
 
 
@@ -91,9 +90,7 @@ def _fork_everywhere(runner: TrialRunner, setup: Setup, operations: list[Operati
 
 
 def _held(runner: TrialRunner, setup: Setup, point: Point) -> Recording:
-    template, _ = runner.given(setup)
-    machine = template.clone(forkable=True)
-    machine.call("mark")
+    machine = runner.given(setup).clone(forkable=True)
     return Recording(machine, Driven(machine, runner.adapter, setup).begin_init(point.operation), setup)
 
 

@@ -10,8 +10,8 @@ from typing import Any
 
 from crashinit.adapters import Adapter
 from crashinit.contract.observation import Exercise, Observation, Run
-from crashinit.errors import GuestError, UsageError
-from crashinit.machine.protocol import Machine
+from crashinit.errors import DriverError, GuestError, UsageError
+from crashinit.machine.protocol import Completed, Machine
 from crashinit.plan import Setup
 
 GRACE = 30.0  # seconds that the agent gets beyond the deadline of what it runs
@@ -46,16 +46,18 @@ class Driven:
         self.adapter = adapter
         self.setup = setup
         self.seconds = seconds or Seconds()
+        self.stops: list[Run] = []  # the ends of daemons ahead of another init
         self._daemon: str | None = None  # the gate of the daemon that runs
 
     def begin_init(self, stop: str | int) -> dict[str, Any]:
         """Start the init under the gate; the gate's state when it is held, has ended, or is ready.
 
-        A daemon that runs is ended first, in the orderly way: its init is its start.
+        A daemon that runs is ended first, in the orderly way: its init is its start. How it ended stays in `stops`.
         """
-        self._stop()
+        if ended := self._stop():
+            self.stops.append(ended)
         for words in self.adapter.before:
-            self._must(words)
+            self._run(words).check()
         argv = self.adapter.command(self.adapter.init, self.setup.options)
         try:
             state: dict[str, Any] = self.machine.call(
@@ -96,16 +98,23 @@ class Driven:
         self.seconds.guest += run.seconds
         return run
 
-    def shutdown(self) -> Run:
-        """The driver's own orderly end: SIGTERM for a daemon, then the shutdown command if there is one."""
+    def shutdown(self) -> Run | None:
+        """The driver's own orderly end: SIGTERM for a daemon, then the shutdown command if there is one.
+
+        None when there is nothing to end: a daemon that does not run any more, and no command.
+        """
         with self.seconds.part("shutdown"):
             run = self._stop()
             if self.adapter.shutdown and (run is None or succeeded(run)):
                 run = self._shutdown_command()
-        if run is None:
-            raise GuestError(f"the adapter '{self.adapter.name}' has nothing to shut down: no daemon runs.")
-        self.seconds.guest += run.seconds
+        self.seconds.guest += run.seconds if run else 0.0
         return run
+
+    def reboot(self) -> None:
+        """Restart the machine in an orderly way; nothing that ran there runs any more."""
+        self.machine.reboot()
+        self._daemon = None
+        self.machine.call("mark")
 
     def _stop(self) -> Run | None:
         """End the daemon, if one runs."""
@@ -149,24 +158,57 @@ class Driven:
         self.seconds.guest += time.monotonic() - begin
         return answer
 
+    def used_root(self) -> Observation:
+        """Make the root a used one: initialised, with known data, and shut down; what it looked like before that.
+
+        Raises DriverError when the driver fails at it.
+        """
+        self.populate()
+        before = self.observe(digests=True)
+        self.end()
+        return before
+
+    def end(self) -> None:
+        """Shut the driver down, to begin from there. Raises DriverError when that fails without a fault."""
+        ended = self.shutdown()
+        if ended is None:
+            raise DriverError("without any fault, the daemon had ended before it was to be shut down")
+        if not succeeded(ended):
+            how = f"did not end within {self.setup.deadline:g} s" if ended.timed_out else f"ended with {ended.exit}"
+            last = (ended.stderr.strip().splitlines() or ended.stdout.strip().splitlines() or ["nothing"])[-1].strip()
+            raise DriverError(f"without any fault, the shutdown {how}; the last that it wrote: {last}")
+
     def populate(self) -> None:
-        """Initialise the root and put known data into a device of its own; then shut down."""
+        """Initialise the root and put known data into a device of its own.
+
+        Raises DriverError when the driver fails at it, UsageError when the adapter does not say how.
+        """
         adapter = self.adapter
         if adapter.populate is None:
-            raise GuestError(
+            raise UsageError(
                 f"the adapter '{adapter.name}' has no [populate] part, so it has no used root to begin from."
             )
         run = self.init()
         if said := trouble(run, adapter, self.setup):
-            raise GuestError(f"the root cannot be populated: {said}")
-        self._must(adapter.populate.create, id=USER_DATA)
-        target = self._must(adapter.populate.mount, id=USER_DATA).strip().splitlines()[-1]
-        self.machine.put(payload(), f"{target}/crashinit-payload")
-        self._must(adapter.populate.unmount, id=USER_DATA)
+            raise DriverError(f"without any fault, the root cannot be populated: {said}")
+        self._populate_by(adapter.populate.create)
+        printed = self._populate_by(adapter.populate.mount).strip().splitlines()
+        if not printed:
+            raise DriverError("without any fault, the root cannot be populated: 'mount' printed no mount point")
+        self.machine.put(payload(), f"{printed[-1]}/crashinit-payload")
+        self._populate_by(adapter.populate.unmount)
 
-    def _must(self, words: tuple[str, ...], **names: str) -> str:
+    def _populate_by(self, words: tuple[str, ...]) -> str:
+        """What one of the driver's own commands printed."""
+        done = self._run(words, id=USER_DATA)
+        try:
+            return done.check().stdout
+        except GuestError as error:
+            raise DriverError(f"without any fault, the root cannot be populated: {error}") from error
+
+    def _run(self, words: tuple[str, ...], **names: str) -> Completed:
         argv = self.adapter.command(words, self.setup.options, **names)
-        return self.machine.run(*argv, timeout=self.setup.deadline).check().stdout
+        return self.machine.run(*argv, timeout=self.setup.deadline)
 
 
 def payload() -> bytes:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from crashinit.contract.observation import OperationRecord, Run
+from crashinit.contract.observation import Observation, OperationRecord, Run
 from crashinit.driven import GRACE
 from crashinit.machine.protocol import Machine, Template
 from crashinit.plan import Point, Setup
@@ -11,13 +11,22 @@ from crashinit.plan import Point, Setup
 class Recording:
     """One init held at a boundary, in a machine that can be forked there.
 
-    `earlier`: the inits that were killed in this machine before.
+    `before`: what a used root looked like before it was shut down. `earlier`: the inits that were killed in this
+    machine before.
     """
 
-    def __init__(self, machine: Machine, state: dict[str, Any], setup: Setup, earlier: tuple[Run, ...] = ()) -> None:
+    def __init__(
+        self,
+        machine: Machine,
+        state: dict[str, Any],
+        setup: Setup,
+        before: Observation | None = None,
+        earlier: tuple[Run, ...] = (),
+    ) -> None:
         self.machine = machine
         self.setup = setup
         self.state = state
+        self.before = before
         self.earlier = earlier
         self._fork: tuple[str, Template] | None = None
 

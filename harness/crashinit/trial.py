@@ -30,9 +30,10 @@ class TrialRunner:
         self.adapter = adapter
         self._stack = ExitStack()
         self._driver: Template | None = None
-        self._given: dict[str, tuple[Template, Observation | None]] = {}
+        self._given: dict[str, Given] = {}
         self._recording: Recording | None = None
         self._second: tuple[tuple[Setup, Point, str], Recording] | None = None  # by where the first was killed
+        self._never: tuple[Setup, Run, Observation | None] | None = None  # an init that never came where it was awaited
         self._here: tuple[Trial, dict[tuple[str, str], Evidence]] | None = None  # what was done at the last boundary
 
     def __enter__(self) -> Self:
@@ -51,40 +52,34 @@ class TrialRunner:
             self._driver = self._stack.enter_context(base.derive(self.adapter.installed))
         return self._driver
 
-    def given(self, setup: Setup) -> tuple[Template, Observation | None]:
-        """The template that a setup's inits begin from, and what a used root looked like before it was shut down."""
+    def given(self, setup: Setup) -> "Given":
+        """What a setup's inits begin from."""
         if setup.given == "fresh":
-            return self.driver_template(), None
+            return Given(self.driver_template())
         key = repr((setup.given, setup.options))
         if key not in self._given:
-            before: list[Observation] = []
+            found = Given(self.driver_template())
 
             def prepare(machine: Machine) -> None:
-                driven = Driven(machine, self.adapter, setup)
-                driven.populate()
-                before.append(driven.observe(digests=True))
-                driven.shutdown()
+                found.before = Driven(machine, self.adapter, setup).used_root()
 
-            template = self._stack.enter_context(self.driver_template().derive(prepare))
-            self._given[key] = (template, before[0])
+            found.template = self._stack.enter_context(found.template.derive(prepare))
+            self._given[key] = found
         return self._given[key]
 
     def reference(self, setup: Setup) -> tuple[Evidence, dict[str, float]]:
         """A trial without a fault: its first init is the trace, its states are what the others are compared with."""
-        template, before = self.given(setup)
+        given = self.given(setup)
         seconds = Seconds()
-        with template.clone() as machine:
-            machine.call("mark")
+        with given.clone() as machine:
             driven = Driven(machine, self.adapter, setup, seconds)
             run = driven.init()
-            evidence = self._examine(driven, "reference", run, None, before, [run], 1)
+            evidence = self._examine(driven, "reference", run, None, given.before, [run], 1)
         return evidence, seconds.parts
 
     def beyond(self, setup: Setup, count: int) -> OperationRecord | None:
         """What an init does beyond its first `count` operations; None if it ends there, so that no boundary is left."""
-        template, _ = self.given(setup)
-        with template.clone() as machine:
-            machine.call("mark")
+        with self.given(setup).clone() as machine:
             driven = Driven(machine, self.adapter, setup)
             state = driven.begin_init(count + 1)
             driven.finish(state["gate"])
@@ -94,15 +89,18 @@ class TrialRunner:
     def run(self, trial: Trial) -> tuple[Evidence, dict[str, float]]:
         """One trial, and how long its parts took."""
         seconds = Seconds()
+        if self._never and not trial.point.n and self._never[0] == trial.setup:
+            return nothing_fired(trial, *self._never[1:]), seconds.parts  # the plan, too, knows of no such place
         with seconds.part("total"):
             with seconds.part("reach"):
-                _, before = self.given(trial.setup)
                 recording = self._reach(trial)
             if recording.operation is None:
                 run = Driven(recording.machine, self.adapter, trial.setup).finish(recording.state["gate"])
                 self.forget()
-                return nothing_fired(trial, run, before), seconds.parts
-            evidence = self._stands_for(trial, recording) or self._carry_out(trial, recording, before, seconds)
+                if not trial.point.n:
+                    self._never = trial.setup, run, recording.before
+                return nothing_fired(trial, run, recording.before), seconds.parts
+            evidence = self._stands_for(trial, recording) or self._carry_out(trial, recording, seconds)
         self._remember(trial, evidence)
         seconds.parts["guest"] = seconds.guest
         return evidence, seconds.parts
@@ -132,11 +130,10 @@ class TrialRunner:
             machine.call("gate_kill", gate=gate, victim=trial.victim)
         run = driven.finish(gate)
         if trial.recovery == "reboot":
-            machine.reboot()
-            machine.call("mark")
+            driven.reboot()
         return run
 
-    def _carry_out(self, trial: Trial, recording: Recording, before: Observation | None, seconds: Seconds) -> Evidence:
+    def _carry_out(self, trial: Trial, recording: Recording, seconds: Seconds) -> Evidence:
         """The fault, in a fork of the recorded init, and all that comes after it."""
         with seconds.part("fork"):
             machine = self._branch(recording)
@@ -144,12 +141,14 @@ class TrialRunner:
             driven = Driven(machine, self.adapter, trial.setup, seconds)
             with seconds.part("fault"):
                 run = self.strike(driven, recording.state["gate"], trial)
-            # An init that reports success in spite of an error has to have reached what every init must.
-            succeeded_anyhow = [run] if trial.fault == "errno" and succeeded(run) else []
+            # An init that reports success in spite of an error has to have reached what every init must. After a reboot
+            # nothing of that is left to look at: an init has to follow.
+            anyhow = trial.fault == "errno" and trial.recovery == "init" and succeeded(run)
             # In a machine whose kernel hangs nothing can be started any more.
             hopeless = run.hung and trial.fault == "errno" and trial.recovery == "init"
             restarts = 0 if hopeless else trial.restarts
-            evidence = self._examine(driven, trial.id, run, recording.operation, before, succeeded_anyhow, restarts)
+            before, tolerated = recording.before, [run] if anyhow else []
+            evidence = self._examine(driven, trial.id, run, recording.operation, before, tolerated, restarts)
         return evidence.model_copy(update={"fault": trial.fault, "earlier": list(recording.earlier)})
 
     def _branch(self, recording: Recording, *, forkable: bool = False) -> Machine:
@@ -167,15 +166,8 @@ class TrialRunner:
         done = self._here[1] if self._here and _same_but_fault(self._here[0], trial) else {}
         for (victim, error), evidence in done.items():
             if error == trial.error and evidence.trial != trial.id and evidence.fired is not None:
-                if victim == trial.victim:
-                    same = True
-                elif trial.fault == "kill":
-                    same = recording.alone
-                else:
-                    struck = evidence.fired
-                    later = evidence.fault_run.operations[struck.n :]
-                    same = not any((other.kind, other.object) == (struck.kind, struck.object) for other in later)
-                if same:
+                alike = recording.alone if trial.fault == "kill" else _came_once(evidence.fault_run, evidence.fired)
+                if victim == trial.victim or alike:
                     return evidence.model_copy(update={"trial": trial.id, "same_as": evidence.trial})
         return None
 
@@ -213,6 +205,7 @@ class TrialRunner:
             fired=fired,
             before=before,
             reinits=reinits,
+            stops=driven.stops,
             after=after,
             again=again,
             after_again=after_again,
@@ -233,16 +226,15 @@ class TrialRunner:
 
     def _record(self, setup: Setup, point: Point) -> Recording:
         if self._recording is None or self._recording.setup != setup or not self._recording.reach(point):
-            self.forget()
-            template, _ = self.given(setup)
-            machine = template.clone(forkable=True)
+            self._forget_recordings()
+            given = self.given(setup)
+            machine = given.clone(forkable=True)
             try:
-                machine.call("mark")
                 state = Driven(machine, self.adapter, setup).begin_init(point.operation)
             except BaseException:
                 machine.close()
                 raise
-            self._recording = Recording(machine, state, setup)
+            self._recording = Recording(machine, state, setup, given.before)
         return self._recording
 
     def _record_second(self, trial: Trial, earlier: Point) -> Recording:
@@ -255,13 +247,17 @@ class TrialRunner:
             driven = Driven(machine, self.adapter, trial.setup)
             machine.call("gate_kill", gate=first.state["gate"], victim=trial.victim)
             run = driven.finish(first.state["gate"])
-            return Recording(machine, driven.begin_init(trial.point.operation), trial.setup, (run,))
+            return Recording(machine, driven.begin_init(trial.point.operation), trial.setup, first.before, (run,))
         except BaseException:
             machine.close()
             raise
 
     def forget(self) -> None:
-        """End the recorded inits, if there are any: the next trial makes its own."""
+        """End the recorded inits, if there are any, and what they showed: the next trial makes its own."""
+        self._here = None
+        self._forget_recordings()
+
+    def _forget_recordings(self) -> None:
         self._forget_second()
         if self._recording:
             self._recording.close()
@@ -281,6 +277,36 @@ def _observed(driven: Driven, *, digests: bool, hung: bool) -> Observation | Non
         if not hung:
             raise
         return None
+
+
+class Given:
+    """What a setup's inits begin from: a template, and of a used root what it looked like before it was shut down.
+
+    `before` is of the machine that was made last: where each machine is booted, each has a used root of its own.
+    """
+
+    def __init__(self, template: Template) -> None:
+        self.template = template
+        self.before: Observation | None = None
+
+    def clone(self, *, forkable: bool = False) -> Machine:
+        """A machine in which an init can begin; the kernel's log counts from now on."""
+        machine = self.template.clone(forkable=forkable)
+        try:
+            machine.call("mark")
+        except BaseException:
+            machine.close()
+            raise
+        return machine
+
+
+def _came_once(run: Run, struck: OperationRecord) -> bool:
+    """Whether a call that failed was the last of its kind on its object, so that an error which lasts is no other.
+
+    A daemon that is ready goes on, and what it asks for from then on is in no record.
+    """
+    later = run.operations[struck.n :]
+    return run.exit is not None and (struck.kind, struck.object) not in {(call.kind, call.object) for call in later}
 
 
 def _same_but_fault(one: Trial, other: Trial) -> bool:

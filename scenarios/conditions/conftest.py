@@ -34,9 +34,8 @@ def reference(crashinit_runner: TrialRunner) -> Callable[[Setup], Evidence]:
 @pytest.fixture
 def machine(request: pytest.FixtureRequest, crashinit_runner: TrialRunner) -> Iterator[Machine]:
     """The machine of `used` where a test asks for that, else a fresh one."""
-    template = crashinit_runner.given(USED if "used" in request.fixturenames else FRESH)[0]
-    with template.clone(forkable=True) as machine:
-        machine.call("mark")
+    given = crashinit_runner.given(USED if "used" in request.fixturenames else FRESH)
+    with given.clone(forkable=True) as machine:
         yield machine
 
 
@@ -47,9 +46,9 @@ def used(crashinit_runner: TrialRunner, machine: Machine) -> Driven:
 
 
 @pytest.fixture
-def used_before(crashinit_runner: TrialRunner) -> Observation | None:
-    """What the used root looked like before it was shut down."""
-    return crashinit_runner.given(USED)[1]
+def used_before(crashinit_runner: TrialRunner, machine: Machine) -> Observation | None:
+    """What the used root of this machine looked like before it was shut down."""
+    return crashinit_runner.given(USED).before
 
 
 @pytest.fixture

@@ -125,6 +125,31 @@ def test_a_failed_shutdown_fails_c04() -> None:
     assert failed(bad) == {"C04": "shutdown ended with exit status 1: 'pool is busy'"}
 
 
+def test_a_daemon_that_hangs_ahead_of_one_more_init_fails_c04() -> None:
+    """It was ended in the orderly way, as at its shutdown, and did not end."""
+    hung = run(exit=-9, timed_out=True, seconds=60.0)
+    reason = failed(evidence().model_copy(update={"stops": [hung]}))["C04"]
+
+    assert reason.startswith("before one more init the daemon did not end in time")
+
+
+def test_a_daemon_that_an_error_lasts_for_may_fail_at_its_end() -> None:
+    """The call still fails then, which its end may need; of any other daemon it is a failure."""
+    ready, ended = run(exit=None), run(exit=1)
+    stopped = evidence().model_copy(update={"fault_run": ready, "reinits": [ready], "stops": [ended]})
+
+    assert "C04" not in failed(stopped.model_copy(update={"fault": "errno"}))
+    assert "C04" in failed(stopped)
+
+
+def test_nothing_is_owed_after_a_shutdown_that_could_not_be() -> None:
+    """A daemon whose one more init failed is not there to be shut down: that is C11's failure alone."""
+    down = evidence()
+    nothing = down.model_copy(update={"again": run(exit=3), "shutdown": None, "after_shutdown": down.after})
+
+    assert failed(nothing).keys() == {"C11"}
+
+
 def test_a_given_pool_may_outlive_the_driver() -> None:
     """A pool that was handed to the driver is not the driver's to take down."""
     given = EXPECTATION.model_copy(update={"backing": "given"})

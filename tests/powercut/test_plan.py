@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,14 +10,14 @@ from crashinit.adapters import load
 from crashinit.adapters.expectation import expectation_of
 from crashinit.contract.judge import judge, outcome
 from crashinit.contract.observation import Evidence
-from crashinit.errors import UsageError
+from crashinit.errors import GuestError, UsageError
 from crashinit.kept import RECORDINGS
 from crashinit.machine.protocol import Provider
 from crashinit.plan import Trial
 from crashinit.powercut.disk import differ
 from crashinit.powercut.layout import layout_of, layouts_of
 from crashinit.powercut.plan import distinct, second_cuts, setup_of, trials
-from crashinit.powercut.record import Recorded
+from crashinit.powercut.record import Recorded, Recorder
 from crashinit.powercut.runner import POWER_GONE, PowerCutRunner, recording_name
 from crashinit.scenario import Scenario
 
@@ -125,7 +126,7 @@ def test_power_cut_in_the_middle(explored: Campaign) -> None:
     assert evidence.fired == evidence.fault_run.operations[-1]
     assert clauses["C14"] == "n/a"
     assert clauses["C12"] == ("pass" if evidence.before else "n/a")
-    assert seconds["total"] > seconds["init"]
+    assert {"image", "clone", "plug", "mount", "init", "probe", "exercise", "shutdown", "total"} <= seconds.keys()
 
 
 def test_power_cut_after_success(explored: Campaign) -> None:
@@ -163,6 +164,35 @@ def test_second_power_cut(explored: Campaign) -> None:
     assert "second power cuts" in said
     assert (verdict, reason) == ("converged", "")
     assert [run.exit for run in (*evidence.earlier, evidence.fault_run)] == [POWER_GONE, POWER_GONE]
+
+
+def test_second_power_cut_after_a_state_that_does_not_mount(explored: Campaign, tmp_path: Path) -> None:
+    """The init after it cannot be recorded: that is the error of one trial, and the others are planned all the same."""
+    name = recording_name(explored.setup)
+    damaged = replace(explored.recorded, bases=tuple(() for _ in explored.recorded.bases))
+    damaged.store(tmp_path / RECORDINGS / name)
+    with PowerCutRunner(explored.runner.provider, ADAPTER, tmp_path) as runner:
+        [trial], said = second_cuts(runner, explored.trials[:1], 3)
+        with pytest.raises(GuestError, match=r"'mount .*' ended with"):
+            runner.run(trial)
+
+    assert trial.id == f"{explored.trials[0].id}/then/unrecorded"
+    assert said[1].startswith(f"{explored.trials[0].id}: the init after it, which could not be recorded: 'mount ")
+
+
+def test_second_power_cut_in_an_init_that_fails(explored: Campaign, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Such an init is recorded like any other, and the log of its disks is held against them."""
+    checked: list[None] = []
+    check = Recorder.check
+    monkeypatch.setattr(Recorder, "check", lambda self: checked.append(check(self)))
+    command = f"touch {ADAPTER.root}/here && sync && exit 3"
+    failing = ADAPTER.model_copy(update={"init": ("sh", "-c", command)})
+    monkeypatch.setattr(explored.runner, "adapter", failing)
+    recorded = explored.runner.record_again(explored.trials[len(explored.trials) // 2])
+
+    assert recorded.run.exit == 3
+    assert any(recorded.logs)
+    assert checked == [None]
 
 
 def test_layouts_of_a_driver_without_options() -> None:

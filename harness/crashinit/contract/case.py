@@ -87,6 +87,12 @@ class Case:
         if self.evidence.fault_run.hung and not self.evidence.reinits:
             raise Settled.not_applicable("the init with the fault hung in the kernel, so no init came after it")
 
+    def only_if_shut_down(self) -> None:
+        """Settle with n/a if nothing was left to shut down, because one more init failed: that failure is C11's."""
+        again = self.evidence.again
+        if self.evidence.shutdown is None and again is not None and not succeeded(again):
+            raise Settled.not_applicable("one more init failed, so nothing was there to be shut down")
+
     def metadata(self, observation: Observation) -> DriverMetadata:
         """What the driver's metadata says. Settles with n/a if its format is unknown."""
         if self.expectation.metadata_format == "none":

@@ -25,7 +25,7 @@ def no_leaks(case: Case) -> Verdict:
     """
     after = case.after(*PARTS)
     findings = _stale_devices(after) + _stale_loops(after) + _stale_rest(case, after)
-    return Verdict.of(findings or _active_after_shutdown(case))
+    return Verdict.of(findings or _hanging_daemons(case) or _active_after_shutdown(case))
 
 
 def kernel_quiet(case: Case) -> Verdict:
@@ -104,7 +104,20 @@ def _stale_rest(case: Case, after: Observation) -> list[str]:
     return findings
 
 
+def _hanging_daemons(case: Case) -> list[str]:
+    """What a daemon made of SIGTERM ahead of one more init: that is a shutdown, and owes an orderly end."""
+    evidence = case.evidence
+    # One that an error lasts for may fail at its end as well, but not hang.
+    owes_success = evidence.fault != "errno" or evidence.fault_run not in evidence.reinits
+    return [
+        f"before one more init the daemon {ending(stop)}"
+        for stop in evidence.stops
+        if stop.timed_out or (owes_success and stop.exit != 0)
+    ]
+
+
 def _active_after_shutdown(case: Case) -> list[str]:
+    case.only_if_shut_down()
     after = case.after_shutdown(*PARTS)
     shutdown = case.evidence.shutdown
     findings = [f"shutdown {ending(shutdown)}"] if shutdown and (shutdown.timed_out or shutdown.exit != 0) else []

@@ -179,6 +179,7 @@ class Evidence(Record):
     fired: OperationRecord | None  # the boundary where it struck; None: it never did
     before: Observation | None  # state before the faulted init, with digests, when the trial began on a used root
     reinits: list[Run]  # until the first success, at most as many as the campaign allows
+    stops: list[Run] = []  # how a daemon ended, by SIGTERM, each time before it was started once more
     after: Observation | None  # after the last re-init
     again: Run | None  # one more init, after success
     after_again: Observation | None

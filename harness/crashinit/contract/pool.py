@@ -99,6 +99,7 @@ def pool_healthy(case: Case) -> Verdict:
     findings = _judge_status(pool.status)
     if findings:
         return Verdict.of(findings)
+    case.only_if_shut_down()
     check = case.after_shutdown("thin_check").thin_check
     if check is None:
         return Verdict("fail", "thin_check could not be run after shutdown: the metadata was still in use or is gone")

@@ -91,9 +91,16 @@ def second_cuts(runner: PowerCutRunner, firsts: Sequence[Trial], budget: int) ->
     """
     candidates = [first for first in firsts if first.state and first.point.phase != "after"]
     every: list[Trial] = []
+    lost: list[Trial] = []
     chosen = plans.spread(candidates, -(-budget // PER_FIRST))
+    said = []
     for first in chosen:
-        recorded = runner.record_again(first)
+        try:
+            recorded = runner.record_again(first)
+        except Exception as error:  # whatever it is, it costs this init and not the campaign
+            lost.append(_unrecorded(first))
+            said.append(f"{first.id}: the init after it, which could not be recorded: {error}")
+            continue
         recorded.store(runner.out / RECORDINGS / recording_name(first.setup, first.point, first.state))
         steps = steps_of(recorded.operations)
         short = slugs(operation.key for operation in recorded.operations)
@@ -104,9 +111,18 @@ def second_cuts(runner: PowerCutRunner, firsts: Sequence[Trial], budget: int) ->
             both = f"{first.state}{THEN}{state.name}"
             trial = _trial(name, first.scenario, first.setup, first.driver, point, both)
             every.append(replace(trial, restarts=first.restarts, earlier=first.point))
-    sample = plans.spread(every, budget)
-    left = f"{len(every) - len(sample)} of {len(every)} second power cuts in the re-inits of {len(chosen)} trials"
-    return sample, [f"{left}, and those of the other {len(candidates) - len(chosen)}: a sample is spread over all"]
+    sample = [*lost, *plans.spread(every, max(0, budget - len(lost)))]
+    missed = len(every) + len(lost) - len(sample)
+    left = (
+        f"{missed} of {len(every)} second power cuts in the re-inits of {len(chosen)} trials, and those of the other "
+        f"{len(candidates) - len(chosen)}: a sample is spread over all"
+    )
+    return sample, [left, *said]
+
+
+def _unrecorded(first: Trial) -> Trial:
+    """The trial that stands for all second cuts in an init that could not be recorded: it ends with the same error."""
+    return replace(first, id=f"{first.id}/then/unrecorded", state=f"{first.state}{THEN}", earlier=first.point)
 
 
 def _is_wanted(scenario: Scenario, state: CrashState, phases: dict[int, str]) -> bool:

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from crashinit.adapters import Adapter
 from crashinit.contract.observation import Evidence, Observation, Run
-from crashinit.driven import Driven, Seconds, succeeded
-from crashinit.errors import DriverError, UsageError
+from crashinit.driven import Driven, Seconds, succeeded, trouble
+from crashinit.errors import DriverError, MachineError, UsageError
 from crashinit.kept import RECORDINGS
 from crashinit.machine.cache import digest
 from crashinit.machine.files import File
@@ -41,10 +41,11 @@ class PowerCutRunner(TrialRunner):
             def warm(machine: Machine) -> None:
                 driven = Driven(machine, self.adapter, Setup("fresh", (), 60.0))
                 machine.call("mark")
-                driven.init()
+                if said := trouble(driven.init(), self.adapter, driven.setup):
+                    raise DriverError(f"without any fault, {said}")
                 driven.observe()
                 driven.exercise()
-                driven.shutdown()
+                driven.end()
                 driven.observe(after_shutdown=True)
                 machine.run("rm", "-rf", self.adapter.volume).check()
                 machine.run("mkdir", "-p", self.adapter.volume).check()
@@ -64,9 +65,7 @@ class PowerCutRunner(TrialRunner):
                 layout.mount(machine, volume)
                 machine.call("mark")
                 driven = Driven(machine, layout_of(setup).adapted(self.adapter), setup)
-                driven.populate()
-                before = driven.observe(digests=True)
-                driven.shutdown()
+                before = driven.used_root()
                 detach(machine, volume)
             machine.run("sync").check()
         return [file.sparsed_to(File.on_disk()) for file in disks], before
@@ -82,26 +81,39 @@ class PowerCutRunner(TrialRunner):
             driven = Driven(machine, layout_of(setup).adapted(self.adapter), setup)
             recorder = Recorder(driven, bases)
             recorded = replace(recorder.init(), before=before)
-            if not succeeded(recorded.run):
-                said = (recorded.run.stderr.strip().splitlines() or ["nothing on its standard error"])[-1]
-                raise DriverError(f"without any fault, the init on '{setup.given}' failed: {said}")
+            if said := trouble(recorded.run, self.adapter, setup):
+                raise DriverError(f"without any fault, on '{setup.given}' {said}")
             evidence = self._examine(driven, "reference", recorded.run, None, before, [recorded.run], 1)
             detach(machine, self.adapter.volume)
             recorder.check()
         return recorded, evidence
 
     def record_again(self, first: Trial) -> Recorded:
-        """Record the init after a trial's power cut."""
+        """Record the init after a trial's power cut, whether it succeeds or not.
+
+        Raises CrashinitError when it cannot be recorded: the root does not mount, or log and disk disagree.
+        """
         recorded, state = self.recorded(first)
         with self.warm_template().clone() as machine:
+            machine.call("mark")
             driven = Driven(machine, layout_of(first.setup).adapted(self.adapter), first.setup)
-            again = Recorder(driven, recorded.disks(state)).init()
+            recorder = Recorder(driven, recorded.disks(state))
+            again = recorder.init()
+            ended = driven.shutdown() if succeeded(again.run) else None
+            if ended and succeeded(ended):
+                detach(machine, self.adapter.volume)
+            else:  # what the driver left active writes on until the machine is reset
+                machine.reboot()
+            recorder.check()
         return replace(again, before=recorded.before, earlier=(*recorded.earlier, cut_short(recorded.run, state)))
 
     def run(self, trial: Trial) -> tuple[Evidence, dict[str, float]]:
         """One trial, and how long its parts took; of another fault than a power cut as any runner does it."""
         if trial.fault != POWER_CUT:
             return super().run(trial)
+        if trial.state.endswith(THEN):
+            self.record_again(replace(trial, state=trial.state.removesuffix(THEN), earlier=None))
+            raise MachineError(f"the init of '{trial.id}' can be recorded now: explore again to strike it as well")
         if not trial.state:
             recorded = self._read(recording_name(trial.setup))
             return nothing_fired(trial, recorded.run, recorded.before), {}
