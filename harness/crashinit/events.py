@@ -29,6 +29,7 @@ class TrialResult:
     clause_reasons: dict[str, str]  # why, for each clause that failed or could not be judged
     reason: str  # one sentence, empty when converged
     replay: str  # the command that does this trial again
+    recovered: bool | None = None  # whether some init succeeded after the fault; None: not recorded
     same_as: str = ""  # the trial that stands for this one, because its fault was the very same; "": it ran itself
 
     def as_json(self) -> dict[str, Any]:

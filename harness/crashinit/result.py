@@ -2,6 +2,7 @@
 
 from crashinit.adapters import Adapter
 from crashinit.adapters.expectation import expectation_of
+from crashinit.contract.case import succeeded
 from crashinit.contract.judge import judge, outcome, restarts
 from crashinit.contract.observation import Evidence
 from crashinit.events import ClauseStatus, Outcome, TrialResult
@@ -19,6 +20,7 @@ def result_of(
         verdict,
         reason,
         restarts=restarts(evidence),
+        recovered=any(succeeded(run) for run in evidence.reinits),
         seconds={part: round(value, 3) for part, value in seconds.items()},
         clauses={clause: v.status for clause, v in verdicts.items()},
         clause_reasons={clause: v.reason for clause, v in verdicts.items() if v.reason},
@@ -36,6 +38,7 @@ def _result(
     verdict: Outcome,
     reason: str,
     restarts: int = 0,
+    recovered: bool | None = None,
     seconds: dict[str, float] | None = None,
     clauses: dict[str, ClauseStatus] | None = None,
     clause_reasons: dict[str, str] | None = None,
@@ -53,6 +56,7 @@ def _result(
         operation=trial.point.operation,
         outcome=verdict,
         restarts=restarts,
+        recovered=recovered,
         seconds=seconds or {},
         clauses=clauses or {},
         clause_reasons=clause_reasons or {},

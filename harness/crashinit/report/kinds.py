@@ -10,6 +10,8 @@ REASON = 320  # characters of a reason
 # What differs between two failures of one kind: numbers, hexadecimal words, times
 VARIES = re.compile(r"\b0x[0-9a-f]+\b|\b[0-9a-f]{8}-[0-9a-f-]{27}\b|\d+")
 
+AFTER_SUCCESS = ("C08", "C10", "C11")  # clauses on what comes after an init that succeeded
+
 Kind = tuple[str, str, str, str]
 
 
@@ -42,8 +44,12 @@ def is_wedge(result: TrialResult) -> bool:
 
 
 def came_up(result: TrialResult) -> bool:
-    """Whether some init succeeded after the fault: only then is the base tried (clause C08)."""
-    return result.clauses.get("C01") != "fail" or result.clauses.get("C08") != "n/a"
+    """Whether some init succeeded after the fault."""
+    if result.recovered is not None:
+        return result.recovered
+    # A result of an earlier version does not say. These clauses are judged only then, but an adapter may exempt them.
+    told = {result.clauses[clause] for clause in AFTER_SUCCESS if clause in result.clauses}
+    return result.clauses.get("C01") != "fail" or told != {"n/a"}
 
 
 def restarts(result: TrialResult) -> str:
