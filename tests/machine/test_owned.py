@@ -1,6 +1,7 @@
 """Nothing outlives its owner."""
 
 import os
+import pwd
 import select
 import signal
 import subprocess
@@ -73,3 +74,69 @@ def test_missing_program() -> None:
     """A program that does not exist is the caller's error, not a dead child."""
     with pytest.raises(FileNotFoundError, match="/no/such/program"):
         owned.spawn(["/no/such/program"])
+
+
+def test_another_user() -> None:
+    """A child runs as the user that it is given, in that user's groups alone, and dies with its owner all the same."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root, to become another user")
+    entry = pwd.getpwnam("nobody")
+    code = (
+        "import os; from crashinit.machine import owned;"
+        "argv = ['sh', '-c', 'echo $$; id -u; id -g; id -G; exec sleep 1000'];"
+        "child = owned.spawn(argv, stdout=1, user=owned.unprivileged());"
+        "import sys; sys.stdin.read()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as one:
+        assert one.stdout is not None
+        pid, *ids = [one.stdout.readline().strip() for _ in range(4)]
+        one.send_signal(signal.SIGKILL)
+        await_end(int(pid))
+
+    assert ids == [str(entry.pw_uid), str(entry.pw_gid), str(entry.pw_gid)]
+
+
+def test_a_namespace_without_other_users() -> None:
+    """Root of a user namespace that knows nobody else has no rights to give up, and stays who it is."""
+    code = "from crashinit.machine import owned; print(owned.unprivileged())"
+    done = subprocess.run(
+        ["unshare", "--user", "--map-root-user", sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if "Operation not permitted" in done.stderr or "Permission denied" in done.stderr:
+        pytest.skip("this host lets nobody make user namespaces")
+
+    assert done.stdout == "None\n"
+
+
+@pytest.mark.parametrize(
+    ("mode", "own_group", "may"),
+    [(0o666, False, True), (0o660, True, True), (0o660, False, False), (0o640, True, False)],
+)
+def test_who_may_open_a_device(tmp_path: Path, mode: int, own_group: bool, may: bool) -> None:
+    """A user joins a device's group where that helps, and the device's permission bits then decide."""
+    device = tmp_path / "device"
+    device.touch()
+    device.chmod(mode)
+    group = device.stat().st_gid
+
+    assert owned.User(65534, group if own_group else 65534).may_open(device) is may
+
+
+def test_a_device_group_is_joined(tmp_path: Path) -> None:
+    """The group of a device is joined if it may open it, and never if it is root's."""
+    device = tmp_path / "device"
+    device.touch()
+    device.chmod(0o660)
+    if os.geteuid() == 0:
+        assert owned.User(65534, 65534).joining(device).groups == ()
+        os.chown(device, 0, 4242)
+    group = device.stat().st_gid
+    assert owned.User(65534, 65534).joining(device).groups == (group,)
+
+    device.chmod(0o600)
+    assert owned.User(65534, 65534).joining(device).groups == ()

@@ -11,13 +11,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from crashinit.errors import CrashinitError, UsageError
+from crashinit.machine import owned, qemu
 from crashinit.machine.cache import MIB, cache_dir, digest
 from crashinit.machine.files import File
 from crashinit.machine.image import Image
 from crashinit.machine.payload import appended
 from crashinit.machine.qemu import CMDLINE, Hardware, Kernel, Layer, Qemu, version
 
-DEVICE = Path("/dev/kvm")
+DEVICE = qemu.KVM
 DEADLINE = 8.0  # seconds; under a KVM that works the kernel is up in one
 ALIVE = "crashinit: the probe is alive"  # what boot/initrd.sh prints
 
@@ -46,6 +47,12 @@ def remembered() -> Accel | None:
         return Accel("tcg", f"there is no '{DEVICE}'")
     if not os.access(DEVICE, os.R_OK | os.W_OK):
         return Accel("tcg", f"'{DEVICE}' may not be opened by this user (add it to the group 'kvm')")
+    user = qemu.user("kvm")
+    if user is not None and not user.may_open(DEVICE):
+        return Accel(
+            "tcg",
+            f"machines run as user '{owned.NOBODY}', who may not open '{DEVICE}' (run 'chgrp kvm' and 'chmod 660')",
+        )
     try:
         return Accel(**json.loads(_answer().read_text()))
     except (OSError, ValueError, TypeError):
@@ -69,7 +76,7 @@ def probe(image: Image) -> Accel:
     """Boot `image`'s kernel under KVM as far as its first process."""
     initrd = File.in_memory("initrd")
     os.write(initrd.fd, appended(image.initrd.read_bytes()))
-    kernel = Kernel(File.open(image.kernel), initrd, f"{CMDLINE} crashinit.probe ")
+    kernel = Kernel(File.open(image.kernel).sealed(), initrd.sealed(), f"{CMDLINE} crashinit.probe ")
     disk = File.on_disk()
     os.ftruncate(disk.fd, MIB)
     try:

@@ -3,6 +3,7 @@
 A file that has no name cannot be left behind: the kernel frees it when its last user is gone, SIGKILL included.
 """
 
+import fcntl
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,8 +31,8 @@ class File:
 
     @classmethod
     def in_memory(cls, name: str) -> Self:
-        """A new file in memory; see memfd_create(2)."""
-        return cls(os.memfd_create(f"crashinit-{name}"))
+        """A new file in memory, which whoever holds it may open anew; see memfd_create(2)."""
+        return cls(os.memfd_create(f"crashinit-{name}", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING))
 
     @classmethod
     def on_disk(cls) -> Self:
@@ -45,9 +46,24 @@ class File:
         """A path by which this process, or a child that inherits the descriptor, opens the file anew."""
         return f"/proc/self/fd/{self.fd}"
 
-    def reopened(self) -> "File":
-        """The same file with a position of its own, to be read."""
-        return File(os.open(self.path, os.O_RDONLY | os.O_CLOEXEC))
+    def reopened(self, flags: int = os.O_RDONLY) -> "File":
+        """The same file with a position of its own, to be read or used as `flags` say."""
+        return File(os.open(self.path, flags | os.O_CLOEXEC))
+
+    def sealed(self) -> "File":
+        """The same content in memory, where nobody can change it any more: this file, if it is so already.
+
+        Another user can open and map it (privately) whatever this file's owner and permissions are.
+        """
+        try:
+            seals = fcntl.fcntl(self.fd, fcntl.F_GET_SEALS)
+        except OSError:  # EINVAL: no file in memory
+            seals = fcntl.F_SEAL_SEAL
+        if seals & fcntl.F_SEAL_WRITE:
+            return self
+        memory: File = self.copied_to(File.in_memory("sealed")) if seals & fcntl.F_SEAL_SEAL else self
+        fcntl.fcntl(memory.fd, fcntl.F_ADD_SEALS, fcntl.F_SEAL_WRITE | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW)
+        return memory
 
     def used(self) -> int:
         """Bytes of memory or disk that the file takes; holes take none."""
@@ -56,7 +72,7 @@ class File:
     def text(self) -> str:
         return os.pread(self.fd, os.fstat(self.fd).st_size, 0).decode(errors="replace")
 
-    def sparsed_to(self, target: Self) -> Self:
+    def sparsed_to(self, target: "File") -> "File":
         """`target`, filled with this file's content; pages of zeros become holes."""
         with disk_errors(cache_dir()):
             os.ftruncate(target.fd, os.fstat(self.fd).st_size)
@@ -66,7 +82,7 @@ class File:
                         os.pwrite(target.fd, page, offset)
         return target
 
-    def copied_to(self, target: Self) -> Self:
+    def copied_to(self, target: "File") -> "File":
         """`target`, filled with this file's content; holes stay holes (SEEK_DATA in lseek(2))."""
         with disk_errors(cache_dir()):
             os.ftruncate(target.fd, os.fstat(self.fd).st_size)

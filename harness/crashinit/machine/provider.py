@@ -67,7 +67,7 @@ class QemuProvider:
             (Layer(File.open(base.root), "raw"), Layer(File.open(where / "disk.qcow2"), "qcow2")),
             File.open(base.overlay),
         )
-        kernel = Kernel(File.open(base.kernel), File.open(where / "initrd.gz"))
+        kernel = Kernel(File.open(base.kernel).sealed(), File.open(where / "initrd.gz").sealed())
         return QemuTemplate(Frozen(hardware, kernel, disk, File.open(where / "ram"), File.open(where / "state")))
 
     def boot(self, packages: tuple[str, ...] = ()) -> QemuMachine:
@@ -76,7 +76,7 @@ class QemuProvider:
         hardware = Hardware(accelerator(base, note=self._note).name, self._memory)
         initrd = File.in_memory("initrd")
         os.write(initrd.fd, payload.appended(base.initrd.read_bytes()))
-        return _boot(hardware, base, initrd)
+        return _boot(hardware, base, initrd.sealed())
 
     def close(self) -> None:
         """Nothing to do: machines and templates hold all there is."""
@@ -84,7 +84,7 @@ class QemuProvider:
 
 def freeze(hardware: Hardware, base: Image, where: Path) -> None:
     """Boot `base` with the initramfs in `where`, let it read what trials will need, and write it out frozen there."""
-    with _boot(hardware, base, File.open(where / "initrd.gz")) as machine:
+    with _boot(hardware, base, File.open(where / "initrd.gz").sealed()) as machine:
         machine.run("sh", "-c", WARM_UP, timeout=120.0)
         machine.run("sync").check()
         with machine.fork() as template:
@@ -100,7 +100,7 @@ def _new(path: Path) -> File:
 
 def _boot(hardware: Hardware, base: Image, initrd: File) -> QemuMachine:
     disk = Disk((Layer(File.open(base.root), "raw"),), File.open(base.overlay))
-    return QemuMachine(hardware, Kernel(File.open(base.kernel), initrd), disk, File.in_memory("ram"))
+    return QemuMachine(hardware, Kernel(File.open(base.kernel).sealed(), initrd), disk, File.in_memory("ram"))
 
 
 def _source(name: str) -> bytes:

@@ -2,6 +2,10 @@
 
 All that QEMU uses is handed to it as open descriptors (memory, state, disk layers, console, both sockets), and
 none of them needs a name. When the process ends, so do they: nothing to sweep, nothing left in tmpfs.
+
+What a guest makes of QEMU stays in it: it runs under QEMU's own system call filter, which lets it start nothing and
+change its rights no more, and never as root. Of the files, it can use those that it was handed, as they were opened;
+it opens anew only what lies in memory, and what machines share there is sealed.
 """
 
 import contextlib
@@ -14,6 +18,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from qemu.qmp import QMPError
@@ -39,6 +44,9 @@ CMDLINE = (
 )
 # What the host has, or what is cheap to emulate: no SMAP, no five-level page tables, no AVX.
 CPU = {"kvm": "max", "tcg": "qemu64,+ssse3,+sse4.1,+sse4.2,+popcnt,+cx16"}
+# Refuse calls that are long gone, new rights, new processes, and the scheduling of others.
+SANDBOX = "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"
+KVM = Path("/dev/kvm")
 HOTPLUG_PORTS = ("port1", "port2", "port3")
 LOG_SECTOR = 512  # bytes; of the log's own layout
 PHYSICAL_SECTOR = 4096  # bytes; what a plugged-in disk writes as a whole or not at all
@@ -72,7 +80,7 @@ class Hardware:
 class Kernel:
     """What a machine boots. Clones need it as well: they boot it again after a power cut."""
 
-    image: File
+    image: File  # sealed, as is the other: every QEMU opens them anew
     initrd: File
     cmdline: str = CMDLINE
 
@@ -104,27 +112,39 @@ class Qemu:
         `save` wrote, the machine goes on where that one was; without, it boots. Raises HostError, MachineError.
         """
         self._console = File.on_disk()
+        console = self._console.reopened(os.O_WRONLY | os.O_APPEND)
         state = state and state.reopened()  # every clone reads from the start
         monitor, monitor_far = socket.socketpair()
         self.agent, agent_far = socket.socketpair()
         arguments = [
-            PROGRAM, *hardware.arguments(),
+            PROGRAM, "-sandbox", SANDBOX, *hardware.arguments(),
             "-kernel", kernel.image.path, "-initrd", kernel.initrd.path, "-append", kernel.cmdline,
             "-object", f"memory-backend-file,id=ram,size={hardware.memory},mem-path={ram.path},"
             f"share={'off' if private else 'on'}",
             "-chardev", f"socket,id=monitor,fd={monitor_far.fileno()}", "-mon", "chardev=monitor,mode=control",
             "-chardev", f"socket,id=agent,fd={agent_far.fileno()}",
-            "-chardev", f"file,id=console,path={self._console.path},append=on",
+            "-chardev", f"file,id=console,path={_handed(console)},append=on",
         ]  # fmt: skip
+        handed = [console, *(layer.file for layer in layers)]
+        for file in handed:
+            arguments += ["-add-fd", f"fd={file.fd},set={file.fd}"]
         for node in _disk(layers):
             arguments += ["-blockdev", json.dumps(node)]
-        files = [self._console, kernel.image, kernel.initrd, ram, *(layer.file for layer in layers)]
+        files = [*handed, kernel.image, kernel.initrd, ram]
         if state is not None:
             arguments += ["-incoming", "defer"]
             files.append(state)
         fds = [monitor_far.fileno(), agent_far.fileno(), *(file.fd for file in files)]
         try:
-            self._process = owned.spawn(arguments, fds=fds, stdout=self._console.fd, stderr=self._console.fd)
+            self._process = owned.spawn(
+                arguments,
+                fds=fds,
+                stdout=console.fd,
+                stderr=console.fd,
+                env={"PATH": os.environ.get("PATH", os.defpath)},  # and none of this process's secrets
+                cwd=Path("/"),
+                user=user(hardware.accel),
+            )
         except FileNotFoundError as problem:
             raise HostError(NOT_INSTALLED) from problem
         finally:
@@ -171,7 +191,7 @@ class Qemu:
         if not self._free_ports:
             raise MachineError(f"a machine takes {len(HOTPLUG_PORTS)} disks, and this one has as many")
         port = self._free_ports.pop(0)
-        self.command("blockdev-add", **_plugged(port, disk, log))
+        self.command("blockdev-add", **_plugged(port, self._hand(disk), self._hand(log) if log else None))
         self.command(
             "device_add", driver="virtio-blk-pci", id=f"{port}-disk", drive=port, bus=port, serial=serial,
             # blklogwrites of QEMU 7.2 counts a request to write zeroes wrongly, and fails one that was merged of so
@@ -194,8 +214,9 @@ class Qemu:
         """A stopped machine's state, without its memory. The disk's top layer is complete until `cont`."""
         state = File.in_memory("state")
         self._ignore_shared()
-        # The descriptor is this process's: QEMU's child opens it by our /proc entry, and no file gets a name.
-        self.command("migrate", uri=f"exec:cat > /proc/{os.getpid()}/fd/{state.fd}")
+        self._send(state)
+        self.command("getfd", fdname="state")  # which QEMU closes when all is written
+        self.command("migrate", uri="fd:state")
         self._await_migration()
         return state
 
@@ -238,6 +259,18 @@ class Qemu:
         assert event is not None  # it waits
         return event
 
+    def _send(self, file: File) -> None:
+        """Send a descriptor, for the next command."""
+        try:
+            self._qmp.send_fd_scm(file.fd)
+        except MONITOR_ERRORS as problem:
+            raise MachineError(f"QEMU's monitor failed ({problem}): {self.why()}") from problem
+
+    def _hand(self, file: File) -> str:
+        """Hand over a file to a running QEMU; by which name it opens it, as often as it likes."""
+        self._send(file)
+        return f"/dev/fdset/{self.command('add-fd')['fdset-id']}"
+
     def _ignore_shared(self) -> None:
         """Leave the memory out of the saved state: it is in a file already."""
         capability = {"capability": "x-ignore-shared", "state": True}
@@ -252,6 +285,17 @@ class Qemu:
             time.sleep(0.001)
 
 
+def user(accel: str) -> owned.User | None:
+    """Who a QEMU runs as that this process starts; None: as this process does."""
+    chosen = owned.unprivileged()
+    return chosen.joining(KVM) if chosen and accel == "kvm" else chosen
+
+
+def _handed(file: File) -> str:
+    """By which name a QEMU opens a file that it was started with: it gets that descriptor again (-add-fd)."""
+    return f"/dev/fdset/{file.fd}"
+
+
 def _disk(layers: Sequence[Layer]) -> list[dict[str, object]]:
     """The block nodes of the root disk, each over the one before; the top one is named 'root'."""
     nodes: list[dict[str, object]] = []
@@ -262,7 +306,7 @@ def _disk(layers: Sequence[Layer]) -> list[dict[str, object]]:
         cache_options = {"no-flush": True}
         nodes.append(
             {
-                "driver": "file", "node-name": file, "filename": layer.file.path, "read-only": not top,
+                "driver": "file", "node-name": file, "filename": _handed(layer.file), "read-only": not top,
                 "locking": "off", "cache": cache_options,
             }
         )  # fmt: skip
@@ -276,13 +320,12 @@ def _disk(layers: Sequence[Layer]) -> list[dict[str, object]]:
     return nodes
 
 
-def _plugged(node: str, disk: File, log: File | None) -> dict[str, object]:
-    """The block node of a plugged-in disk. Its files are this process's: QEMU opens them by our /proc entry."""
+def _plugged(node: str, disk: str, log: str | None) -> dict[str, object]:
+    """The block node of a plugged-in disk; its files by the names that QEMU knows them by."""
 
-    def file(of: File) -> dict[str, object]:
+    def file(name: str) -> dict[str, object]:
         return {
-            "driver": "file", "filename": f"/proc/{os.getpid()}/fd/{of.fd}", "locking": "off", "discard": "unmap",
-            "cache": {"no-flush": True},
+            "driver": "file", "filename": name, "locking": "off", "discard": "unmap", "cache": {"no-flush": True},
         }  # fmt: skip
 
     if log is None:

@@ -6,7 +6,7 @@ writes to a new layer of its own. A fork copies the memory of a stopped machine;
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 from crashinit.errors import MachineError
@@ -94,7 +94,7 @@ class QemuMachine(ByAgent):
         try:
             state = self._qemu.save()
             ram = self._ram.copied_to(File.in_memory("ram"))
-            overlay = self._overlay.copied_to(File.on_disk())
+            overlay = self._overlay.copied_to(File.on_disk()).reopened()
         finally:
             self._qemu.command("cont")
         disk = Disk((*self._disk.layers, Layer(overlay, "qcow2")), self._disk.empty)
@@ -130,7 +130,11 @@ class QemuTemplate:
 
     def clone(self, *, forkable: bool = False) -> QemuMachine:
         frozen = self.frozen
-        ram = frozen.ram.copied_to(File.in_memory("ram")) if forkable else frozen.ram
+        if forkable:
+            ram = frozen.ram.copied_to(File.in_memory("ram"))
+        else:
+            ram = frozen.ram.sealed()
+            self._frozen = replace(frozen, ram=ram)
         return QemuMachine(frozen.hardware, frozen.kernel, frozen.disk, ram, private=not forkable, state=frozen.state)
 
     def derive(self, prepare: Callable[[QemuMachine], None]) -> "QemuTemplate":
