@@ -1,5 +1,7 @@
 """Trial + evidence -> the trial's result, by the contract; pure, so that a stored run can be judged again."""
 
+import shlex
+
 from crashinit.adapters import Adapter
 from crashinit.adapters.expectation import expectation_of
 from crashinit.contract.case import succeeded
@@ -61,6 +63,6 @@ def _result(
         clauses=clauses or {},
         clause_reasons=clause_reasons or {},
         reason=reason,
-        replay=f"crashinit replay {trial.id}",
+        replay=f"crashinit replay {shlex.quote(trial.id)}",
         same_as=same_as,
     )

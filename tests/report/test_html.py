@@ -10,7 +10,7 @@ from crashinit import adapters
 from crashinit.events import RunFinished, RunStarted
 from crashinit.report import Reports
 
-from .events import mixed, report, results, sequence, unjudged
+from .events import failing, mixed, report, results, sequence, unjudged
 
 VOID = {"meta", "link", "input", "br"}
 
@@ -205,3 +205,15 @@ def test_other_steps_faults_and_victims_are_shown_too(tmp_path: Path) -> None:
     report(tmp_path, [replace(results()[0], id="x", step="", victim="", fault="errno")])
 
     assert any(words(row).startswith("(no step)") and "1/1" in row for row in page(tmp_path).rows)
+
+
+def test_no_character_of_a_stored_run_acts_on_the_page(tmp_path: Path) -> None:
+    """Markup is shown as text, and so is what would turn the direction of a line or is no character at all."""
+    evil = '"><script>alert(1)</script>\u202egnp\x1b[2J\udce9'
+    trial = replace(failing(results()[0], "diverged", evil, {evil: "fail"}), id=evil, step=evil, operation=evil)
+    report(tmp_path, [trial])
+    page = (tmp_path / "report.html").read_text()
+
+    assert "<script>alert" not in page
+    assert not {"\u202e", "\x1b", "\udce9"} & set(page)
+    assert "\\u202egnp\\x1b[2J\\udce9" in page

@@ -3,9 +3,10 @@
 from dataclasses import replace
 from pathlib import Path
 
-from crashinit.events import RunFinished
+from crashinit.events import RunFinished, RunStarted, TrialFinished
 from crashinit.report import Reports, plain
 from crashinit.report.kinds import REASON
+from markdown_it import MarkdownIt
 
 from .events import UNFIRED, UNSEEN, failing, mixed, report, results, sequence, unjudged
 
@@ -34,7 +35,7 @@ def test_every_kind_of_failure_has_a_reason_and_a_command(tmp_path: Path) -> Non
 
     assert "### C03: 1 trial" in said
     assert "> C03: \\<data> is attached twice & leaks" in said
-    assert f"    crashinit replay {mixed()[0].id} --run {tmp_path / 'run'}" in said
+    assert f"```sh\ncrashinit replay {mixed()[0].id} --run {tmp_path / 'run'}" in said
     assert "init was disturbed in 28 trials. In 27 of them" in said
     assert f"- `{mixed()[7].id}`" in said.partition("## Did not fire\n")[2]
     assert "| steps/pool-create | 6 | 4 | 0 | 1 | 1 |" in said
@@ -97,7 +98,9 @@ def test_a_failure_that_a_cold_boot_does_not_show_is_named(tmp_path: Path) -> No
     assert "2 of the 3 trials that did not converge were tried again" in said
     assert "1 of them ended as before" in said
     assert f"- {mixed()[7].id}: not-fired, from a cold boot converged" in said
-    assert said.endswith(f"    crashinit replay {mixed()[0].id} --run {tmp_path / 'run'} --provider qemu-cold\n")
+    assert said.endswith(
+        f"```sh\ncrashinit replay {mixed()[0].id} --run {tmp_path / 'run'} --provider qemu-cold\n```\n"
+    )
 
 
 def test_what_was_all_tried_again_from_a_cold_boot_is_one_command(tmp_path: Path) -> None:
@@ -106,7 +109,7 @@ def test_what_was_all_tried_again_from_a_cold_boot_is_one_command(tmp_path: Path
     report(tmp_path / "run" / plain.CONFIRMED, [trial for trial in mixed() if trial.outcome != "converged"])
 
     plan = tmp_path / "run" / "plan.json"
-    assert text(tmp_path / "run").endswith(f"    crashinit replay {plan} --failed --provider qemu-cold\n")
+    assert text(tmp_path / "run").endswith(f"```sh\ncrashinit replay {plan} --failed --provider qemu-cold\n```\n")
 
 
 def test_a_trial_without_a_verdict_is_no_failure_of_the_driver(tmp_path: Path) -> None:
@@ -125,7 +128,7 @@ def test_a_trial_without_a_verdict_is_no_failure_of_the_driver(tmp_path: Path) -
     for trial, section, reason in zip(unjudged(), (unfired, errors), (UNFIRED, UNSEEN), strict=True):
         assert f"- `{trial.id}`" in section
         assert f"> {reason}" in section
-        assert f"    {trial.replay} --run {tmp_path / 'run'}" in section
+        assert f"```sh\n{trial.replay} --run {tmp_path / 'run'}" in section
 
 
 def test_a_run_without_a_verdict_claims_nothing(tmp_path: Path) -> None:
@@ -170,3 +173,27 @@ def test_an_operation_outside_every_step_is_labelled(tmp_path: Path) -> None:
     report(tmp_path / "run", [replace(failing(results()[0], "diverged", "late", {"C04": "fail"}), step="")])
 
     assert "- (no step): `loop.set-fd data#1` (process)" in text(tmp_path / "run")
+
+
+def test_no_string_of_a_stored_run_is_markdown(tmp_path: Path) -> None:
+    """The page of a run that somebody sent has the harness's own headings, links and code, and no others."""
+    evil = "`x`](https://evil.example) <img src=x> | **all converged**\n\n# 0 failures"
+    trial = replace(
+        failing(results()[0], "diverged", evil, {evil: "fail"}), scenario=evil, step=evil, operation=evil, victim=evil
+    )
+    unfired = replace(failing(results()[1], "not-fired", evil, {}), id=evil)
+    run = [trial, unfired]
+    with Reports(tmp_path / "run") as emit:
+        emit(RunStarted(evil, evil, evil, [t.id for t in run], [evil]))
+        for done in run:
+            emit(TrialFinished(done))
+        emit(RunFinished(1.0, False))
+    report(tmp_path / "run" / plain.CONFIRMED, [results()[1]])
+    tokens = MarkdownIt("commonmark").enable(["table", "strikethrough"]).parse(text(tmp_path / "run"))
+    children = [child for token in tokens for child in token.children or []]
+
+    assert {child.type for child in children} <= {"text", "code_inline", "softbreak"}
+    assert not [token for token in tokens if token.type == "html_block"]
+    headings = [tokens[n + 1].content for n, token in enumerate(tokens) if token.type == "heading_open"]
+    assert "0 failures" not in headings
+    assert len([token for token in tokens if token.type == "td_open"]) == 2 * 6

@@ -216,7 +216,9 @@ class Adapter(Part):
                 if (found := PLACE.fullmatch(word)) and found[1] not in PLACES:
                     raise ValueError(f"'{name}' holds '{word}': what is filled in is {', '.join(map(repr, PLACES))}")
         if unknown := set(self.not_applicable) - set(CLAUSES):
-            raise ValueError(f"'not_applicable' names '{sorted(unknown)[0]}', which is no clause: they are C01 to C17")
+            raise ValueError(
+                f"'not_applicable' names '{sorted(unknown)[0]}', which is no clause: they are {', '.join(CLAUSES)}"
+            )
         if unknown := set(self.absent) - set(STEPS):
             raise ValueError(f"'absent' names '{sorted(unknown)[0]}', which is no step: they are {', '.join(STEPS)}")
         return self

@@ -13,6 +13,10 @@ def replay(result: TrialResult, directory: Path | None, *, named: bool = False) 
 
     The run is named where `crashinit replay` would not find it by itself, and always if it is to be `named`.
     """
-    if not result.replay or directory is None or not (named or directory.resolve().parent != REPORTS.resolve()):
-        return result.replay
-    return f"{result.replay} --run {shlex.quote(str(directory))}"
+    if not result.replay:
+        return ""
+    # Made of the id, and not taken from the result: that comes from a file, and people paste the command into a shell.
+    command = f"crashinit replay {shlex.quote(result.id)}"
+    if directory is None or not (named or directory.resolve().parent != REPORTS.resolve()):
+        return command
+    return f"{command} --run {shlex.quote(str(directory))}"

@@ -15,8 +15,10 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from crashinit import textfile
+from crashinit.contract.clauses import CLAUSES
 from crashinit.errors import UsageError
 from crashinit.events import TrialResult
 from crashinit.report.results import RunRecord
@@ -47,6 +49,13 @@ class Known(BaseModel):
         default=frozenset(), description="The clauses that are known to fail; of any other the failure is new."
     )
     sometimes: bool = Field(default=False, description="It is a race, so that the trial may converge as well.")
+
+    @field_validator("clauses")
+    @classmethod
+    def _are_clauses(cls, named: frozenset[str]) -> frozenset[str]:
+        if unknown := sorted(named - CLAUSES.keys()):
+            raise ValueError(f"'{unknown[0]}' is no clause: they are {', '.join(CLAUSES)}")
+        return named
 
     def explains(self, result: TrialResult) -> bool:
         """Whether this failure is no more than what is known."""
@@ -100,15 +109,15 @@ class Judgement:
 def load(path: Path) -> tuple[Known, ...]:
     """Read a baseline. Raises UsageError that says what is wrong in which file."""
     try:
-        return _File.model_validate(tomllib.loads(path.read_text(encoding="utf-8"))).known
-    except OSError as error:
-        raise UsageError(f"the baseline '{path}' cannot be read: {error.strerror}.") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"the baseline '{path}' is not valid TOML: {error}.") from error
+        return _File.model_validate(tomllib.loads(textfile.read(path, "the baseline"))).known
+    except RecursionError as error:
+        raise UsageError(f"the baseline '{path}' is not valid TOML: its brackets are nested too deeply.") from error
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         raise UsageError(f"the baseline '{path}': '{where}': {first['msg']}.") from error
+    except ValueError as error:  # TOMLDecodeError, and a number of more than 4300 digits
+        raise UsageError(f"the baseline '{path}' is not valid TOML: {error}.") from error
 
 
 def is_whole(run: RunRecord) -> bool:
@@ -152,6 +161,12 @@ def _entry(result: TrialResult) -> str:
 
 
 def _quoted(text: str) -> str:
-    """A TOML basic string."""
+    """A TOML basic string. Half a surrogate pair, which TOML cannot hold, is written as it is shown elsewhere."""
     escaped = text.replace("\\", "\\\\").replace('"', '\\"')
-    return '"' + "".join(char if char.isprintable() else f"\\u{ord(char):04x}" for char in escaped) + '"'
+    return '"' + "".join(char if char.isprintable() else _escape(char) for char in escaped) + '"'
+
+
+def _escape(char: str) -> str:
+    if "\ud800" <= char <= "\udfff":
+        return f"\\\\u{ord(char):04x}"
+    return f"\\U{ord(char):08x}"

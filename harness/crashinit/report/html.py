@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 
 from crashinit.events import OUTCOMES, Outcome, TrialResult
+from crashinit.printable import printable
 from crashinit.report.again import replay
 from crashinit.report.results import (
     MARKS,
@@ -43,6 +45,7 @@ def render(run: RunRecord, out: Path) -> str:
         loader=FileSystemLoader(Path(__file__).parent / "templates"),
         autoescape=True,
         undefined=StrictUndefined,
+        finalize=_shown,
         trim_blocks=True,
         lstrip_blocks=True,
     )
@@ -78,6 +81,11 @@ def render(run: RunRecord, out: Path) -> str:
         duration=duration,
         total_seconds=total_seconds,
     )
+
+
+def _shown(value: Any) -> Any:
+    """What stands in for a value on the page: text that has no effect but to be read. Jinja2 then escapes it."""
+    return printable(value, None) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def _verdict(run: RunRecord, counts: Counter[Outcome]) -> tuple[str, Outcome]:

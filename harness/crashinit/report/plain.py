@@ -1,6 +1,5 @@
 """A run in plain words, as the README.md of a report that is published: for a stranger, who has only this page."""
 
-import re
 import shlex
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -10,6 +9,7 @@ from crashinit.events import OUTCOMES, TrialResult
 from crashinit.report.again import replay
 from crashinit.report.gaps import Gaps
 from crashinit.report.kinds import came_up, first, is_wedge, kinds, restarts, short
+from crashinit.report.markdown import block, code, text
 from crashinit.report.results import NO_STEP, RunRecord, duration, judged, read
 from crashinit.report.title import title
 from crashinit.report.words import many
@@ -35,7 +35,7 @@ def _lines(run: RunRecord, again: RunRecord | None, directory: Path) -> Iterator
     done = judged(run.results)
     failed = [result for result in done if result.outcome == "diverged"]
     wedged = [result for result in failed if is_wedge(result)]
-    yield f"# {title(run.driver)}: what its init makes of crashes"
+    yield f"# {text(title(run.driver))}: what its init makes of crashes"
     yield ""
     yield _in_short(done, failed, wedged, gaps)
     yield ""
@@ -87,10 +87,11 @@ def _in_short(
 
 
 def _what_was_run(run: RunRecord, gaps: Gaps, directory: Path) -> Iterator[str]:
+    where = text(f"{run.provider}, {run.accel}")
     took = f", in {duration(run.seconds)}" if run.seconds else ""
     begun = f", begun {run.started[:16].replace('T', ' ')} UTC" if run.started else ""
     yield (
-        f"{many(len(run.results), 'trial')}, each in a machine of its own ({run.provider}, {run.accel}){begun}{took}. "
+        f"{many(len(run.results), 'trial')}, each in a machine of its own ({where}){text(begun)}{took}. "
         "One fault strikes one init at one point; then the same init runs again, and its state is judged by "
         "`docs/contract.md`."
     )
@@ -100,19 +101,19 @@ def _what_was_run(run: RunRecord, gaps: Gaps, directory: Path) -> Iterator[str]:
         yield f"|---|---|{'---|' * len(OUTCOMES)}"
     for scenario in dict.fromkeys(result.scenario for result in run.results):
         counts = Counter(result.outcome for result in run.results if result.scenario == scenario)
-        yield f"| {scenario} | {counts.total()} | {' | '.join(str(counts[outcome]) for outcome in OUTCOMES)} |"
+        yield f"| {text(scenario)} | {counts.total()} | {' | '.join(str(counts[outcome]) for outcome in OUTCOMES)} |"
     if run.results:
         yield ""
     if missing := gaps.missing():
         yield missing
         yield ""
     for sentence in run.left_out:
-        yield f"- left out: {sentence}"
+        yield f"- left out: {text(sentence)}"
     if run.left_out:
         yield ""
     yield "All of it again, in a checkout after `make setup`:"
     yield ""
-    yield f"    crashinit replay {_quoted(directory / 'plan.json')} -n 2"
+    yield block(f"crashinit replay {_quoted(directory / 'plan.json')} -n 2")
     yield ""
 
 
@@ -122,7 +123,7 @@ def _clauses(run: RunRecord, done: Sequence[TrialResult], gaps: Gaps) -> Iterato
     for result in done:
         applied.update(clause for clause, status in result.clauses.items() if status != "n/a")
         broken.update(clause for clause, status in result.clauses.items() if status == "fail")
-    names = {clause: f"{clause} {run.clause_names.get(clause, '')}".rstrip() for clause in applied}
+    names = {clause: text(f"{clause} {run.clause_names.get(clause, '')}".rstrip()) for clause in applied}
     yield "## What holds"
     yield ""
     for clause in sorted(applied):
@@ -167,23 +168,23 @@ def _wedges(
 def _kind(run: RunRecord, results: Sequence[TrialResult], directory: Path, heading: str = "") -> Iterator[str]:
     clause, reason = first(results[0])
     others = {clause for result in results for clause, s in result.clauses.items() if s == "fail"} - {clause}
-    named = f"{clause} {run.clause_names.get(clause, '')}".rstrip()
+    named = text(f"{clause} {run.clause_names.get(clause, '')}".rstrip())
     yield f"### {heading or named}: {many(len(results), 'trial')}"
     yield ""
-    yield f"> {_escaped(short(reason))}"
+    yield f"> {text(short(reason))}"
     yield ""
     if others:
-        yield f"With it {'fails' if len(others) == 1 else 'fail'} {', '.join(sorted(others))}."
+        yield f"With it {'fails' if len(others) == 1 else 'fail'} {text(', '.join(sorted(others)))}."
         yield ""
     places: dict[tuple[str, str], list[str]] = {}
     for result in results:
         places.setdefault((result.step, result.operation), []).append(_fault(result))
     for (step, operation), faults in list(places.items())[:SHOWN]:
-        yield f"- {step or NO_STEP}: `{operation}` ({', '.join(dict.fromkeys(faults))})"
+        yield f"- {text(step or NO_STEP)}: {code(operation)} ({text(', '.join(dict.fromkeys(faults)))})"
     if len(places) > SHOWN:
         yield f"- and {many(len(places) - SHOWN, 'more boundary', 'more boundaries')}, in results.jsonl"
     yield ""
-    yield f"    {replay(results[0], directory, named=True)}"
+    yield block(replay(results[0], directory, named=True))
     yield ""
 
 
@@ -196,14 +197,14 @@ def _no_verdict(heading: str, meaning: str, results: Sequence[TrialResult], dire
     yield f"{meaning}: {many(len(results), 'trial')}."
     yield ""
     for alike in kinds(results):
-        yield f"> {_escaped(short(alike[0].reason))}"
+        yield f"> {text(short(alike[0].reason))}"
         yield ""
         for result in alike[:NAMED]:
-            yield f"- `{result.id}`"
+            yield f"- {code(result.id)}"
         if len(alike) > NAMED:
             yield f"- and {many(len(alike) - NAMED, 'more trial')}, in results.jsonl"
         yield ""
-        yield f"    {replay(alike[0], directory, named=True)}"
+        yield block(replay(alike[0], directory, named=True))
         yield ""
 
 
@@ -212,11 +213,6 @@ def _fault(result: TrialResult) -> str:
     if result.fault == "errno":
         return " ".join(result.id.rpartition("/")[2].rsplit("-", 1))
     return result.victim if result.fault == "kill" else result.fault
-
-
-def _escaped(line: str) -> str:
-    """What Markdown would take for its own, as itself."""
-    return re.sub(r"[<*]", r"\\\g<0>", line)
 
 
 def _confirmation(results: Sequence[TrialResult], again: RunRecord, directory: Path) -> Iterator[str]:
@@ -233,12 +229,12 @@ def _confirmation(results: Sequence[TrialResult], again: RunRecord, directory: P
     )
     for result in tried:
         if result not in agree:
-            yield f"- {result.id}: {result.outcome}, from a cold boot {same[result.id].outcome}"
+            yield f"- {text(result.id)}: {result.outcome}, from a cold boot {same[result.id].outcome}"
     yield ""
     if len(tried) == len(wrong):
-        yield f"    crashinit replay {_quoted(directory / 'plan.json')} --failed --provider qemu-cold"
+        yield block(f"crashinit replay {_quoted(directory / 'plan.json')} --failed --provider qemu-cold")
     elif tried:
-        yield f"    {replay(tried[0], directory, named=True)} --provider qemu-cold"
+        yield block(f"{replay(tried[0], directory, named=True)} --provider qemu-cold")
 
 
 def _quoted(path: Path) -> str:
