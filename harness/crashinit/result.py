@@ -4,9 +4,9 @@ import shlex
 
 from crashinit.adapters import Adapter
 from crashinit.adapters.expectation import expectation_of
-from crashinit.contract.case import succeeded
 from crashinit.contract.judge import judge, outcome, restarts
 from crashinit.contract.observation import Evidence
+from crashinit.contract.said import succeeded
 from crashinit.events import ClauseStatus, Outcome, TrialResult
 from crashinit.plan import Trial
 

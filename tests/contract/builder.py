@@ -73,6 +73,7 @@ def observe(
     sizes |= {path: len(text) for path, text in metadata.items()}
     files = [FileEntry(path=path, kind="dir", mode=0o700, size=0) for path in directories]
     files += [FileEntry(path=path, kind="file", mode=0o600, size=size) for path, size in sizes.items()]
+    files.append(FileEntry(path="lock", kind="file", mode=0o600, size=0, owner="0:0", digest="e3b0"))
     table = f"0 {DATA_SIZE // 512} thin-pool 7:{metadata_loop} 7:{data_loop} 128 32768 1 skip_block_zeroing"
     status = (
         f"0 {DATA_SIZE // 512} thin-pool {transaction} 140/4096 300/4096 - rw discard_passdown queue_if_no_space - 1024"
@@ -117,6 +118,7 @@ def observe(
         thin_check=None,
         kernel_log=["loop0: detected capacity change from 0 to 524288"],
         problems=[],
+        format=2,
     )
 
 
@@ -247,6 +249,14 @@ def unlink(path: str) -> Change:
     )
 
 
+def change_file(path: str, **changes: Any) -> Change:
+    """Change fields of one file's entry."""
+    return lambda observation: replace(
+        observation,
+        files=[entry.model_copy(update=changes) if entry.path == path else entry for entry in observation.files],
+    )
+
+
 def add(part: str, *things: Any) -> Change:
     """Add to one of the observation's lists."""
     return lambda observation: replace(observation, **{part: [*getattr(observation, part), *things]})
@@ -254,11 +264,20 @@ def add(part: str, *things: Any) -> Change:
 
 def spoil(good: Evidence, *changes: Change) -> Evidence:
     """The evidence of a driver that ended in the changed state, and stayed in it through one more init."""
-    after, again = good.after, good.after_again
-    assert after is not None and again is not None
+    after = good.after
+    assert after is not None
     for change in changes:
-        after, again = change(after), change(again)
-    return good.model_copy(update={"after": after, "after_again": again})
+        after = change(after)
+    return spoil_again(good.model_copy(update={"after": after}), *changes)
+
+
+def spoil_again(good: Evidence, *changes: Change) -> Evidence:
+    """The evidence of a driver that recovered, and whose one more init changed the state."""
+    again = good.after_again
+    assert again is not None
+    for change in changes:
+        again = change(again)
+    return good.model_copy(update={"after_again": again})
 
 
 def failed(spoilt: Evidence, expectation: Expectation = EXPECTATION, against: Evidence | None = None) -> dict[str, str]:

@@ -14,6 +14,7 @@ from tests.contract.builder import (
     evidence,
     failed,
     observe,
+    reference,
     replace,
     spoil,
     unlink,
@@ -94,21 +95,52 @@ def test_no_record_of_the_base_fails_c06() -> None:
     ("change", "said"),
     [
         (change_part("base", fstype="", uuid="", check_exit=8), "the base holds no file system"),
-        (change_part("base", fstype="xfs"), "'xfs', not 'ext4'"),
         (change_part("base", check_exit=4, check_output="Superblock\nerrors left\n"), "exit status 4: 'errors left'"),
-        (change_part("base", uuid="0000"), "the base's UUID is '0000'"),
-        (write("metadata/deviceset-metadata", BaseDeviceUUID=""), "is not recorded"),
-        (write("metadata/deviceset-metadata", BaseDeviceFilesystem="xfs"), "'xfs' is recorded"),
         (lambda o: replace(o, base=None), "there is no base"),
     ],
-    ids=["marked before mkfs", "other type", "not clean", "other UUID", "UUID unrecorded", "type recorded", "no base"],
+    ids=["marked before mkfs", "not clean", "no base"],
 )
 def test_a_base_without_its_sound_file_system_fails_c07_alone(change: Change, said: str) -> None:
-    """The base holds the configured file system, clean, with the recorded UUID."""
+    """The base holds a file system, and it is clean."""
     failures = failed(spoil(evidence(), change))
 
     assert {"C07"} == failures.keys()
     assert said in failures["C07"]
+
+
+def test_a_file_system_of_another_type_is_neither_the_configured_nor_the_recorded_one() -> None:
+    """C07 asks for the type that init was given, C18 for the one that the driver wrote down."""
+    failures = failed(spoil(evidence(), change_part("base", fstype="xfs")))
+
+    assert {"C07", "C18"} == failures.keys()
+    assert "'xfs', not 'ext4'" in failures["C07"]
+
+
+def test_a_file_system_that_nothing_checks_is_no_pass() -> None:
+    """Without a check nobody knows whether it is clean, and that is the harness's want."""
+    btrfs = EXPECTATION.model_copy(update={"fstype": "btrfs"})
+    unchecked = spoil(evidence(), change_part("base", fstype="btrfs", check_argv=[]))
+    verdict = judge(unchecked, reference(), btrfs)["C07"]
+
+    assert (verdict.status, verdict.unseen) == ("fail", True)
+    assert verdict.reason == "the harness has no check for the base's file system 'btrfs'"
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (change_part("base", uuid="0000"), "the base's UUID is '0000'"),
+        (write("metadata/deviceset-metadata", BaseDeviceUUID=""), "is not recorded"),
+        (write("metadata/deviceset-metadata", BaseDeviceFilesystem="xfs"), "'xfs' is recorded"),
+    ],
+    ids=["other UUID", "UUID unrecorded", "type recorded"],
+)
+def test_a_base_that_is_not_the_recorded_one_fails_c18_alone(change: Change, said: str) -> None:
+    """The UUID tells the base that belongs to these records from any other."""
+    failures = failed(spoil(evidence(), change))
+
+    assert {"C18"} == failures.keys()
+    assert said in failures["C18"]
 
 
 def test_a_base_that_cannot_be_used_fails_c08_alone() -> None:
@@ -124,7 +156,7 @@ def test_unknown_metadata_leaves_its_clauses_unjudged() -> None:
     verdicts = judge(evidence(), evidence(), unknown)
 
     unjudged = {clause for clause, verdict in verdicts.items() if verdict.status == "n/a"}
-    assert {"C05", "C06", "C07", "C09", "C12"} == unjudged - OF_OTHER_FAULTS
+    assert {"C05", "C06", "C09", "C12", "C18"} == unjudged - OF_OTHER_FAULTS
     assert verdicts["C05"].reason == "the format of the driver's metadata is unknown"
 
 

@@ -69,7 +69,7 @@ def test_active_devices_and_mounts_are_named_by_what_they_are() -> None:
         (state["dm/pool/table/0"])
         == "0 524288 thin-pool loop devicemapper/metadata loop devicemapper/data 128 32768 1 skip_block_zeroing"
     )
-    assert state["mounts/mnt/x/source"] == "base"
+    assert state["mounts/mnt/x#1/source"] == "base"
 
 
 def test_metadata_of_unknown_format_is_not_compared() -> None:

@@ -83,7 +83,10 @@ def test_a_record_that_is_wrong_fails_the_clause_that_asks_for_it(
 
 
 def test_a_format_without_a_place_for_the_uuid_owes_none() -> None:
-    """C07 judges type and check alone; a file system that is not there still fails."""
+    """C18 is n/a with its reason; a file system that is not there still fails C07."""
+    identity = judge(used(), used(), CONTAINERD)["C18"]
+    assert (identity.status, identity.reason) == ("n/a", "the driver's records have no place for the base's UUID")
+
     good = used()
     assert good.after is not None and good.after.base is not None
     empty = replace(good.after, base=good.after.base.model_copy(update={"fstype": "", "uuid": ""}))

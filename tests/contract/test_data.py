@@ -16,6 +16,7 @@ from tests.contract.builder import (
     reference,
     replace,
     spoil,
+    spoil_again,
     unlink,
     write,
 )
@@ -63,6 +64,24 @@ def test_lost_data_fail_c12(changes: list[Change], said: str) -> None:
 def test_changed_bytes_fail_c12_alone() -> None:
     """Nothing but the digest tells of a byte that changed."""
     assert {"C12"} == failed(spoil(used(), change_layer(digest="d2")), against=reference(user_data=True)).keys()
+
+
+def test_data_that_one_more_init_destroys_fail_c12() -> None:
+    """An init that recovers and a next one that wipes the users' device is no recovery; C11 sees the change as well."""
+    failures = failed(
+        spoil_again(used(), change_layer(digest="DESTROYED", mapped_blocks=0)), against=reference(user_data=True)
+    )
+
+    assert failures["C12"] == "after one more init the data of device 'layer' has changed"
+    assert failures.keys() == {"C11", "C12"}
+
+
+def test_a_device_that_one_more_init_deletes_fails_c12() -> None:
+    """The state after one more init is asked for all that the state after the re-init is."""
+    assert USED.pool is not None
+    gone = [change_part("pool", thin_devices=USED.pool.thin_devices[:1]), unlink("metadata/layer")]
+
+    assert "after one more init device 'layer'" in failed(spoil_again(used(), *gone), against=used())["C12"]
 
 
 def test_a_lost_device_fails_c12() -> None:

@@ -11,6 +11,7 @@ from tests.contract.builder import (
     Change,
     change_part,
     evidence,
+    observe,
     operation,
     reference,
     run,
@@ -44,6 +45,16 @@ def test_cut_before_success() -> None:
     cut = evidence().model_copy(update={"fault": "power-cut", "fault_run": run(exit=-9)})
 
     assert verdict(cut) == ("n/a", "init had not reported success when the power was cut")
+
+
+def test_a_base_that_nobody_could_see() -> None:
+    """Where nothing records the base and it was inactive, whether it was kept cannot be told; a lost device can."""
+    unknown = EXPECTATION.model_copy(update={"metadata_format": "none"})
+    unseen = reference().model_copy(update={"after": observe().model_copy(update={"base": None})})
+    verdict = judge(cut_after_success(), unseen, unknown)["C14"]
+    lost = judge(spoil(cut_after_success(), change_part("pool", thin_devices=[])), unseen, unknown)["C14"]
+
+    assert (verdict.status, lost.status) == ("n/a", "fail")
 
 
 def test_mkfs_again() -> None:

@@ -9,9 +9,16 @@ from crashinit.contract.observation import Evidence, OperationRecord, Run
 from .builder import EXPECTATION, evidence, reference, run
 
 
-def struck(kind: str = "loop.configure", thing: str = "data") -> OperationRecord:
+def struck(kind: str = "loop.configure", thing: str = "data", **detail: str) -> OperationRecord:
     return OperationRecord(
-        n=1, key=f"{kind} {thing}#1", kind=kind, object=thing, detail={"errno": "EIO"}, pid=1, program="d", seconds=0.0
+        n=1,
+        key=f"{kind} {thing}#1",
+        kind=kind,
+        object=thing,
+        detail={"errno": "EIO", **detail},
+        pid=1,
+        program="d",
+        seconds=0.0,
     )
 
 
@@ -27,10 +34,47 @@ def verdict(case: Evidence, clause: str = "C15") -> tuple[str, str]:
     return found.status, found.reason
 
 
-@pytest.mark.parametrize("said", ["cannot attach a loop device: Input/output error", "LOOP gone (EIO)"])
+@pytest.mark.parametrize(
+    "said",
+    [
+        "cannot attach a loop device: Input/output error",
+        "LOOP gone (EIO)",
+        "the loop device failed:\n  Input/output error",
+        "the loop device failed:\nInput/output error",
+        'time=1 level=error msg="[graphdriver] ensureLoopback: input/output error"',
+    ],
+)
 def test_a_failure_that_names_step_and_cause_is_honest(said: str) -> None:
-    """The cause by its text or its name, the step by a word of its objects, in any case of letters."""
+    """The cause by its text or its name, the step by a word of its objects, in any case of letters, in one message."""
     assert verdict(failed_call(stderr=said)) == ("pass", "")
+
+
+@pytest.mark.parametrize(
+    ("kind", "thing", "detail", "said"),
+    [
+        (
+            "file.rename",
+            "initialised",
+            {"path": "/r/initialised", "from": "/r/initialised.new"},
+            "mv: cannot move '/r/initialised.new' to '/r/initialised': Input/output error",
+        ),
+        ("file.mkdir", "/var/lib/x1", {"path": "/var/lib/x1"}, "mkdir /var/lib/x1: input/output error"),
+        ("file.open", "state/.tmp*", {"path": "/r/state/.tmp17"}, "open /r/state/.tmp17: input/output error"),
+        ("dev.read", "/dev/vdb", {"path": "/dev/vdb"}, "/dev/vdb: read failed (EIO)"),
+        ("dm.message", "vg-tpool create_thin", {"name": "vg-tpool"}, "vg-tpool: Input/output error"),
+        ("dm.status", "pool", {"name": "docker-8:1-7-pool"}, "status of docker-8:1-7-pool: Input/output error"),
+        ("exec", "zap", {"path": "/sbin/zap"}, "fork/exec /sbin/zap: input/output error"),
+        ("process.clone", "", {}, "cannot fork: Input/output error"),
+        ("process.pipe", "", {}, "pipe2: input/output error"),
+    ],
+)
+def test_what_failed_may_be_named_instead_of_its_step(kind: str, thing: str, detail: dict[str, str], said: str) -> None:
+    """A file, device or program by its name or path tells an operator as much as a word of the step does."""
+    operation = struck(kind, thing, **detail)
+    found = failed_call(stderr=said)
+    with_operation = found.fault_run.model_copy(update={"operations": [operation]})
+
+    assert verdict(found.model_copy(update={"fired": operation, "fault_run": with_operation})) == ("pass", "")
 
 
 @pytest.mark.parametrize(
@@ -38,8 +82,12 @@ def test_a_failure_that_names_step_and_cause_is_honest(said: str) -> None:
     [
         ({"stderr": ""}, "so nobody learns what failed"),
         ({"stderr": "the loop device failed"}, "the cause (EIO, 'Input/output error') is not named"),
-        ({"stderr": "Input/output error"}, "the step (loopback) is not named"),
-        ({"stderr": "loop: EIO", "exit": -11}, "was ended by signal 11"),
+        ({"stderr": "Input/output error"}, "neither 'data' nor the step (loopback) is named"),
+        ({"stderr": "starting, database based on defaults\nfailed: Input/output error"}, "beside the cause neither"),
+        ({"stderr": "a loop device\nfailed: Input/output error"}, "beside the cause neither"),
+        ({"stderr": "failed: database: Input/output error"}, "beside the cause neither"),
+        ({"stderr": "loop: feio"}, "the cause (EIO, 'Input/output error') is not named"),
+        ({"stderr": "loop: EIO", "exit": -11}, "was ended by signal SIGSEGV"),
         ({"stderr": "loop: EIO", "exit": None, "timed_out": True}, "did not end in time"),
     ],
 )

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 from crashinit.contract.clauses import CLAUSES
-from crashinit.contract.judge import judge, outcome, restarts
+from crashinit.contract.judge import judge, outcome, restarts, without_fault
 from crashinit.contract.leftovers import PARTS
-from crashinit.contract.observation import Evidence, Observation
+from crashinit.contract.observation import Evidence, FileEntry, Observation
 from crashinit.contract.verdict import Verdict
 from hypothesis import given
 from hypothesis import strategies as st
@@ -58,15 +58,74 @@ def test_no_reinit_makes_an_error() -> None:
 @given(
     state=st.sampled_from(["after", "after_again", "after_shutdown"]),
     part=st.sampled_from(["", *Observation.model_fields]),
+    whose=st.sampled_from(["problems", "unseen"]),
 )
-def test_an_observation_with_problems_never_converges(state: str, part: str) -> None:
-    """Whatever part went unseen keeps the trial from converging, if any clause needs it of that state."""
+def test_an_observation_with_a_gap_never_converges(state: str, part: str, whose: str) -> None:
+    """What could not be observed keeps the trial from converging, if any clause needs it of that state: it is a failure
+    when the state is to blame, and an error when the harness is."""
     good = getattr(evidence(), state)
-    problem = f"{part}: the tool is missing" if part else "the tool is missing"
+    problem = f"{part}: the device is suspended" if part else "the device is suspended"
     needed = {*PARTS, "kernel_log", "thin_check"} if state == "after_shutdown" else {*Observation.model_fields}
-    marred = evidence().model_copy(update={state: good.model_copy(update={"problems": [problem]})})
+    marred = evidence().model_copy(update={state: good.model_copy(update={whose: [problem]})})
 
-    assert (end(marred)[0] == "converged") == (part != "" and part not in needed)
+    expected = "diverged" if whose == "problems" else "error"
+    assert end(marred)[0] == ("converged" if part and part not in needed else expected)
+
+
+@pytest.mark.parametrize("whose", ["problems", "unseen"])
+def test_what_could_not_be_observed_without_a_fault_is_never_the_drivers_failure(whose: str) -> None:
+    """A gap in the reference, or in the state before the fault, says nothing of this trial."""
+    used = evidence(user_data=True)
+    assert used.before is not None
+    assert used.after is not None
+    gap = {whose: ["pool: thin_dump could not be run"]}
+    blind = reference(user_data=True).model_copy(update={"after": used.after.model_copy(update=gap)})
+    before = used.model_copy(update={"before": used.before.model_copy(update=gap)})
+
+    assert outcome(judge(used, blind, EXPECTATION), used)[0] == "error"
+    assert outcome(judge(before, reference(user_data=True), EXPECTATION), before)[0] == "error"
+
+
+def test_a_failure_counts_more_than_what_was_not_seen() -> None:
+    """A leak that was seen is the driver's, whatever else the harness missed."""
+    both = spoil(evidence(), add("unseen", "pool: thin_dump is missing"), add("semaphores", 0x0D4D1234))
+
+    assert end(both)[0] == "diverged"
+    assert end(both)[1].startswith("C04")
+
+
+def test_a_gap_may_concern_several_parts() -> None:
+    """The names of all that could not be observed stand before the colon."""
+    failures = failed(spoil(evidence(), add("problems", "pool, base: the pool is suspended")))
+
+    assert {"C05", "C07", "C09", "C11", "C18"} == failures.keys()
+
+
+def test_a_reference_is_judged_by_itself() -> None:
+    """An init without a fault is fit to compare with if every clause passes over its own evidence."""
+    good = evidence().model_copy(update={"fired": None})
+
+    assert without_fault(good, EXPECTATION) == ("converged", "")
+    assert without_fault(spoil(good, add("unseen", "the kernel's log is lost")), EXPECTATION)[0] == "error"
+    assert without_fault(spoil(good, change_pool(suspended=True)), EXPECTATION)[0] == "diverged"
+
+
+def test_a_reason_holds_nothing_that_a_terminal_obeys() -> None:
+    """Names and messages come from a driver: control characters are shown, not sent."""
+    entry = FileEntry(path="\x1b]52;c;eA==\x07.tmp", kind="file", mode=0o600, size=0)
+    reason = failed(spoil(evidence(), add("files", entry)))["C04"]
+
+    assert reason == r"temporary file '\x1b]52;c;eA==\x07.tmp' is left"
+
+
+def test_evidence_of_the_first_format_is_judged_with_that_of_the_second() -> None:
+    """A run that an older harness began can be gone on with: what one of both does not know is not compared."""
+    old = reference()
+    assert old.after is not None
+    bare = [FileEntry(path=f.path, kind=f.kind, mode=f.mode, size=f.size) for f in old.after.files]
+    first = old.model_copy(update={"after": old.after.model_copy(update={"files": bare, "format": 1})})
+
+    assert outcome(judge(evidence(), first, EXPECTATION), evidence()) == ("converged", "")
 
 
 def test_a_problem_fails_only_the_clauses_that_need_the_part() -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 from crashinit.contract.leftovers import is_alarm, log_patterns
-from crashinit.contract.observation import DmDevice, FileEntry, Mount, Process
+from crashinit.contract.observation import DmDevice, FileEntry, Mount, OperationRecord, Process
 
 from tests.contract.builder import (
     DATA_SIZE,
@@ -14,11 +14,13 @@ from tests.contract.builder import (
     evidence,
     failed,
     observe,
+    operation,
     reference,
     replace,
     run,
     shut_down,
     spoil,
+    spoil_again,
 )
 
 EMPTY = DmDevice(
@@ -89,13 +91,53 @@ def test_a_mount_that_any_init_leaves_is_no_leak() -> None:
     assert failed(spoil(evidence(), add("mounts", MOUNT)), against=usual) == {}
 
 
-def test_a_daemon_may_live_but_its_mkfs_may_not() -> None:
-    """After a daemon's init the daemon still runs; a maker of file systems is an orphan."""
+@pytest.mark.parametrize("name", ["mkfs.ext4", "tune2fs", "resize2fs", "dmsetup", "helper"])
+def test_a_daemon_may_live_but_an_orphan_may_not(name: str) -> None:
+    """After a daemon's init there is what a daemon without faults has; all else is an orphan."""
     dockerd = Process(pid=9, name="dockerd", argv=["dockerd"])
+    orphan = Process(pid=42, name=name, argv=[name])
     daemon = evidence().model_copy(update={"reinits": [run(exit=None)]})
+    usual = spoil(reference(), add("processes", dockerd))
 
-    assert failed(spoil(daemon, add("processes", dockerd))) == {}
-    assert {"C04"} == failed(spoil(daemon, add("processes", dockerd, MKFS))).keys()
+    assert failed(spoil(daemon, add("processes", dockerd)), against=usual) == {}
+    assert {"C04"} == failed(spoil(daemon, add("processes", dockerd, orphan)), against=usual).keys()
+
+
+def test_a_maker_of_file_systems_is_never_usual() -> None:
+    """An init that leaves its mkfs at work is wrong without a fault too."""
+    daemon = evidence().model_copy(update={"reinits": [run(exit=None)]})
+    usual = spoil(reference(), add("processes", MKFS))
+
+    assert {"C04"} == failed(spoil(daemon, add("processes", MKFS)), against=usual).keys()
+
+
+@pytest.mark.parametrize("exit_status", [0, None])
+def test_a_process_that_left_its_control_group_is_a_leak(exit_status: int | None) -> None:
+    """Also of a daemon, and also where an init without faults does the same."""
+    gone = Process(pid=42, name="sleep", argv=["sleep", "3000"], outside=True)
+    ended = evidence().model_copy(update={"reinits": [run(exit=exit_status)]})
+    found = failed(spoil(ended, add("processes", gone)), against=spoil(reference(), add("processes", gone)))
+
+    assert found == {"C04": "process 42 'sleep', which left the driver's control group, still runs"}
+
+
+@pytest.mark.parametrize("target", ["/var/lib/thin", "/var/lib/thin/mnt/x"])
+def test_one_mount_more_than_usual_is_a_leak(target: str) -> None:
+    """What is mounted over another mount, or on the root itself, counts each time."""
+    mount = MOUNT.model_copy(update={"target": target})
+    usual = spoil(reference(), add("mounts", mount))
+
+    assert failed(spoil(evidence(), add("mounts", mount)), against=usual) == {}
+    failures = failed(spoil(evidence(), add("mounts", mount, mount)), against=usual)
+    assert failures == {"C04": f"'{MOUNT.source}' is still mounted on '{target}', mount 2 on that place"}
+
+
+def test_a_mount_that_one_more_init_stacks_fails_c11() -> None:
+    """A leak of one mount a start shows at the second start."""
+    once = spoil(evidence(), add("mounts", MOUNT))
+    usual = spoil(reference(), add("mounts", MOUNT))
+
+    assert failed(spoil_again(once, add("mounts", MOUNT)), against=usual).keys() == {"C11"}
 
 
 @pytest.mark.parametrize(
@@ -188,13 +230,33 @@ def test_an_alarm_of_the_kernel_fails_c17_alone(line: str) -> None:
         "device-mapper: thin: 254:0: reached low water mark for data device: sending event.",
         "EXT4-fs (dm-1): mounted filesystem with ordered data mode. Opts: errors=remount-ro. Quota mode: none.",
         "EXT4-fs (dm-1): recovery complete",
-        "device-mapper: thin: Creation of new thinly-provisioned device with id 1 failed.",
-        "device-mapper: thin: Deletion of thin device 1 failed.",
     ],
 )
 def test_ordinary_lines_of_the_kernel_are_quiet(line: str) -> None:
-    """What the kernel says of a healthy pool, or of a fault's known consequence, is no alarm."""
+    """What the kernel says of a healthy pool is no alarm."""
     assert not is_alarm(line)
+
+
+@pytest.mark.parametrize(
+    ("line", "interrupted"),
+    [
+        (
+            "device-mapper: thin: Creation of new thinly-provisioned device with id 1 failed.",
+            operation("dm.message", "pool create_thin"),
+        ),
+        ("device-mapper: thin: Deletion of thin device 1 failed.", operation("file.rename", "metadata/base")),
+    ],
+)
+def test_a_line_is_explained_only_by_the_fault_that_explains_it(line: str, interrupted: OperationRecord) -> None:
+    """An init that was ended there leaves what the next one trips over; without that the line is an alarm."""
+    told = spoil(evidence(), add("kernel_log", line))
+    there = told.model_copy(update={"fault_run": run(exit=-9, operations=[interrupted])})
+    calm = there.model_copy(update={"fired": None, "fault_run": run(operations=[interrupted])})
+
+    assert {"C17"} == failed(told.model_copy(update={"fault_run": run(exit=-9)})).keys()
+    assert {"C17"} == failed(calm).keys()
+    assert failed(there) == {}
+    assert failed(calm, against=spoil(reference(), add("kernel_log", line))) == {}
 
 
 def test_an_alarm_during_shutdown_counts() -> None:

@@ -11,6 +11,7 @@ from tests.contract.builder import (
     OF_OTHER_FAULTS,
     Change,
     add,
+    change_file,
     change_part,
     change_pool,
     evidence,
@@ -32,7 +33,7 @@ from tests.contract.builder import (
             {"exit": 1, "stderr": "starting\nError loading device metadata file .tmp1\n"},
             "the first re-init ended with exit status 1: 'Error loading device metadata file .tmp1'",
         ),
-        ({"exit": -11}, "the first re-init was ended by signal 11 and wrote nothing"),
+        ({"exit": -11}, "the first re-init was ended by signal SIGSEGV and wrote nothing"),
         (
             {"exit": -9, "timed_out": True, "seconds": 60.04},
             "the first re-init did not end in time and was ended after 60.0 s and wrote nothing",
@@ -94,9 +95,13 @@ def test_one_more_init_that_fails_is_c11_alone() -> None:
         change_pool(live_table=lambda line: line.replace("32768", "1")),
         write("metadata/base", device_id=2),
         add("files", FileEntry(path="new", kind="file", mode=0o600, size=1)),
+        change_file("lock", owner="1:1"),
+        change_file("lock", xattrs={"user.x": "00"}),
+        change_file("lock", digest="other"),
+        change_file("lock", kind="symlink", link="elsewhere"),
         change_pool(suspended=True),
     ],
-    ids=["UUID", "transaction", "table", "id", "file", "suspended"],
+    ids=["UUID", "transaction", "table", "id", "file", "owner", "attribute", "content", "link", "suspended"],
 )
 def test_a_change_by_one_more_init_fails_c11_alone(change: Change) -> None:
     """Ids, UUIDs, tables and files are the same after one more init."""
@@ -159,4 +164,4 @@ def test_a_long_list_of_differences_is_cut_short() -> None:
     """The reason lists the first few differences and counts the others."""
     many = add("files", *(FileEntry(path=f"f{n}", kind="file", mode=0, size=0) for n in range(4)))
 
-    assert judge(spoil(evidence(), many), reference(), EXPECTATION)["C13"].reason.endswith("; and 8 more")
+    assert judge(spoil(evidence(), many), reference(), EXPECTATION)["C13"].reason.endswith("; and 12 more")

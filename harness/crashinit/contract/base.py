@@ -4,7 +4,8 @@ from collections import Counter
 
 from crashinit.contract.case import Case
 from crashinit.contract.formats import BASE, DEVICESET
-from crashinit.contract.verdict import Settled, Verdict
+from crashinit.contract.said import last_line, quoted
+from crashinit.contract.verdict import NotApplicableError, NotSeenError, Verdict
 
 
 def ids_agree(case: Case) -> Verdict:
@@ -46,31 +47,42 @@ def base_recorded(case: Case) -> Verdict:
 
 
 def base_clean(case: Case) -> Verdict:
-    """The base's file system is of the configured type, its UUID is the recorded one, and a read-only check is clean.
+    """The base's file system is of the configured type, and a read-only check finds nothing.
 
     Source: blkid(8), "--probe"; e2fsck(8), "-n" and exit status; xfs_repair(8), "-n".
     """
-    after = case.after("base", "metadata")
-    base = after.base
+    base = case.after("base").base
     if base is None:
         return Verdict("fail", "there is no base to look at")
-    findings: list[str] = []
     if not base.fstype:
-        findings.append("the base holds no file system")
-    elif base.fstype != case.expectation.fstype:
+        return Verdict("fail", "the base holds no file system")
+    findings: list[str] = []
+    if base.fstype != case.expectation.fstype:
         findings.append(f"the base's file system is '{base.fstype}', not '{case.expectation.fstype}'")
-    if base.fstype and base.check_exit != 0:
-        said = (base.check_output.strip().splitlines() or ["it wrote nothing"])[-1].strip()
+    if base.check_exit != 0:
         command = " ".join(base.check_argv[:1]) or "the check"
-        findings.append(f"'{command}' ended with exit status {base.check_exit}: '{said}'")
-    if findings:
-        return Verdict.of(findings)
+        findings.append(f"'{command}' ended with exit status {base.check_exit}: '{last_line(base.check_output)}'")
+    if not findings and not base.check_argv:
+        raise NotSeenError(f"the harness has no check for the base's file system '{base.fstype}'")
+    return Verdict.of(findings)
+
+
+def base_identity(case: Case) -> Verdict:
+    """The base's UUID is the recorded one, and so is its file system's type where that is recorded.
+
+    Source: blkid(8), "--probe"; the driver's own records, which tell this base from that of another pool.
+    """
+    after = case.after("base", "metadata")
     metadata = case.metadata(after)
     if not metadata.keeps_uuid:
-        return Verdict("pass")
+        raise NotApplicableError("the driver's records have no place for the base's UUID")
+    base = after.base
+    if base is None or not base.fstype:
+        raise NotApplicableError("the base holds no file system, so it has no UUID: that failure is C07's")
     if not metadata.base_uuid:
         file = f"{case.expectation.metadata_dir}/{DEVICESET}"
         return Verdict("fail", metadata.unreadable.get(file, f"the base's UUID '{base.uuid}' is not recorded"))
+    findings: list[str] = []
     if metadata.base_uuid != base.uuid:
         findings.append(f"the base's UUID is '{base.uuid}', but '{metadata.base_uuid}' is recorded")
     if metadata.base_fstype not in ("", base.fstype):
@@ -85,8 +97,8 @@ def base_usable(case: Case) -> Verdict:
     """
     exercise = case.evidence.exercise
     if exercise is None:
-        case.only_if_recovered("the base was not tried")
-        raise Settled.unseen("the base was not tried")
+        case.demand_success("the base was not tried")
+        raise NotSeenError("the base was not tried")
     if exercise.ok:
         return Verdict("pass")
-    return Verdict("fail", f"a snapshot of the base failed at '{exercise.stage}': {exercise.message}")
+    return Verdict("fail", f"a snapshot of the base failed at '{exercise.stage}': {quoted(exercise.message)}")

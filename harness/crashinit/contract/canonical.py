@@ -7,6 +7,7 @@ root's place, thin ids in tables (by the device that the driver records for them
 
 import json
 import tomllib
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -23,6 +24,8 @@ State = Mapping[str, str]
 Add = Callable[[str, object], None]
 Shown = Literal["repeated inits", "faults"]
 REPEATS: Shown = "repeated inits"
+WITH_OWNERS = 2  # the first format of an observation that tells more of a file than kind, mode and size
+LONGEST = 100  # characters of a fact that a difference shows
 
 
 @dataclass(frozen=True)
@@ -78,8 +81,11 @@ def unstable(states: Sequence[State]) -> list[str]:
     return sorted(path for path in paths if len({state.get(path) for state in states}) > 1)
 
 
-def canonical(observation: Observation, expectation: Expectation) -> State:
-    """The canonical state of an observation. The kernel log, problems and outputs of tools are no part of it."""
+def canonical(observation: Observation, expectation: Expectation, form: int | None = None) -> State:
+    """The canonical state of an observation. The kernel log, problems and outputs of tools are no part of it.
+
+    `form`: with no more facts than an observation of that format holds; None: of its own.
+    """
     state: dict[str, str] = {}
 
     def add(path: str, value: object) -> None:
@@ -91,9 +97,11 @@ def canonical(observation: Observation, expectation: Expectation) -> State:
     for device in observation.dm:
         _add_dm(add, nouns, device)
     _add_loops(add, nouns, observation)
-    _add_files(add, observation, known)
+    _add_files(add, observation, known, observation.format if form is None else form)
+    there = Counter[str]()
     for mount in observation.mounts:
-        path = f"mounts/{below_root(observation, mount.target)}"
+        there[mount.target] += 1
+        path = f"mounts/{below_root(observation, mount.target)}#{there[mount.target]}"
         add(f"{path}/source", nouns.source(mount.source))
         add(f"{path}/fstype", mount.fstype)
         add(f"{path}/options", ",".join(sorted(mount.options.split(","))))
@@ -192,13 +200,24 @@ def _add_loops(add: Add, nouns: _Nouns, observation: Observation) -> None:
             add(f"loops/{file}#{nth}/{field}", value)
 
 
-def _add_files(add: Add, observation: Observation, known: bool) -> None:
+def _add_files(add: Add, observation: Observation, known: bool, form: int) -> None:
     for entry in observation.files:
         path = f"files/{entry.path}"
         add(f"{path}/kind", entry.kind)
         add(f"{path}/mode", oct(entry.mode))
-        if not _is_record(entry.path, observation.metadata):  # its contents tell more, and its size varies with them
+        is_record = _is_record(
+            entry.path, observation.metadata
+        )  # its contents tell more, and its size varies with them
+        if not is_record:
             add(f"{path}/size", entry.size)
+        if form >= WITH_OWNERS:
+            add(f"{path}/owner", entry.owner)
+            if entry.link:
+                add(f"{path}/link", entry.link)
+            for name, value in entry.xattrs.items():
+                add(f"{path}/xattrs/{name}", value)
+            if entry.digest and not is_record:
+                add(f"{path}/digest", entry.digest)
     for path, text in observation.metadata.items() if known else ():
         name = formats.steady(path)
         try:
@@ -214,4 +233,6 @@ def _is_record(path: str, metadata: Mapping[str, str]) -> bool:
 
 
 def _shown(fact: str | None) -> str:
-    return "absent" if fact is None else f"'{fact}'"
+    if fact is None:
+        return "absent"
+    return f"'{fact}'" if len(fact) <= LONGEST else f"'{fact[:LONGEST]}...'"

@@ -42,5 +42,6 @@ CLAUSES: Mapping[str, Clause] = {
         Clause("C15", "honest", honest.honest),
         Clause("C16", "exclusive", honest.exclusive),
         Clause("C17", "kernel-quiet", leftovers.kernel_quiet),
+        Clause("C18", "base-identity", base.base_identity),
     )
 }

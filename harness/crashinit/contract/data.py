@@ -2,43 +2,53 @@
 
 from crashinit.contract.case import Case
 from crashinit.contract.formats import BASE, DriverMetadata
-from crashinit.contract.observation import Observation, ThinDevice
-from crashinit.contract.verdict import Settled, Verdict
+from crashinit.contract.observation import Observation, PoolMetadata, ThinDevice
+from crashinit.contract.verdict import NotApplicableError, NotSeenError, Verdict
+
+PARTS = ("pool", "metadata", "base")
 
 
 def data_kept(case: Case) -> Verdict:
-    """Devices that existed before the fault are there, their data and their records the same byte for byte.
+    """Devices that existed before the fault are there after it and after one more init, data and records byte for byte.
 
     Of the base it is asked that one which was initialised keeps its id and its UUID: every device is a snapshot of it.
     Source: thin-provisioning.rst, 'delete': "irreversibly", and a discard is no less so.
     """
-    before = case.before("pool", "metadata", "base")
-    after = case.after("pool", "metadata", "base")
-    known = case.expectation.metadata_format != "none"
-    then = case.readable_metadata(before) if known else None
-    now = case.metadata(after) if known else None
+    before = case.before(*PARTS)
+    then = case.readable_metadata(before) if case.expectation.metadata_format != "none" else None
     if before.pool is None:
         if then and then.devices:
-            raise Settled.unseen("the pool's devices were not read before the fault, so they cannot be compared")
-        raise Settled.not_applicable("there was no pool before the fault, so there was nothing to keep")
-    findings = _judge_base(before, after, then, now)
+            raise NotSeenError("the pool's devices were not read before the fault, so they cannot be compared")
+        raise NotApplicableError("there was no pool before the fault, so there was nothing to keep")
+    findings = _losses(case, before, before.pool, then, case.after(*PARTS))
+    if not findings and case.evidence.after_again is not None:
+        lost = _losses(case, before, before.pool, then, case.after_again(*PARTS))
+        findings = [f"after one more init {finding}" for finding in lost]
+    return Verdict.of(findings)
+
+
+def _losses(
+    case: Case, before: Observation, pool: PoolMetadata, then: DriverMetadata | None, after: Observation
+) -> list[str]:
+    """What there was before the fault and is not there any more, or not the same."""
+    findings = _judge_base(before, after, then, case.metadata(after) if then else None)
     base_id = then.base.device_id if then and then.base else before.base_id
     present = {thin.id: thin for thin in after.pool.thin_devices} if after.pool else {}
-    for thin in before.pool.thin_devices:
+    for thin in pool.thin_devices:
         if thin.id != base_id:
             findings += _judge_thin(then.name_of(thin.id) if then else f"id {thin.id}", thin, present.get(thin.id))
     for device in then.devices.values() if then else ():
         if device.name != BASE and after.metadata.get(device.path) != before.metadata[device.path]:
             lost = "is gone" if device.path not in after.metadata else "has changed"
             findings.append(f"the record '{device.path}' of device '{device.name}' {lost}")
-    return Verdict.of(findings)
+    return findings
 
 
 def _judge_thin(name: str, before: ThinDevice, after: ThinDevice | None) -> list[str]:
     if after is None:
         return [f"device '{name}' with thin id {before.id} is gone from the pool"]
     if not before.digest or not after.digest:
-        raise Settled.unseen(f"the data of device '{name}' was not read, so it cannot be compared")
+        raise NotSeenError(f"the data of device '{name}' was not read, so it cannot be compared")
     return [] if after.digest == before.digest else [f"the data of device '{name}' has changed"]
 
 

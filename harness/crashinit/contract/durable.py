@@ -1,10 +1,11 @@
 """The clause on what a power cut may not take."""
 
-from crashinit.contract.case import Case, succeeded
+from crashinit.contract.case import Case
 from crashinit.contract.formats import DriverMetadata
 from crashinit.contract.observation import Observation
 from crashinit.contract.recovery import runs_mkfs
-from crashinit.contract.verdict import Settled, Verdict
+from crashinit.contract.said import succeeded
+from crashinit.contract.verdict import NotApplicableError, Verdict
 
 
 def durable(case: Case) -> Verdict:
@@ -14,9 +15,9 @@ def durable(case: Case) -> Verdict:
     """
     evidence = case.evidence
     if evidence.fault != "power-cut":
-        raise Settled.not_applicable("the power was not cut")
+        raise NotApplicableError("the power was not cut")
     if not succeeded(evidence.fault_run):
-        raise Settled.not_applicable("init had not reported success when the power was cut")
+        raise NotApplicableError("init had not reported success when the power was cut")
     promised, after = case.fault_free("pool", "metadata", "base"), case.after("pool", "metadata", "base")
     findings = [
         f"after the power cut init ran '{operation.object}' again"
@@ -30,7 +31,10 @@ def durable(case: Case) -> Verdict:
             findings.append(f"the base's UUID was '{promised.base.uuid}' and is '{uuid}'")
     if case.expectation.metadata_format != "none":
         findings += _judge_records(case.readable_metadata(promised), case.metadata(after))
-    return Verdict.of([*findings, *_judge_thins(promised, after)])
+    findings += _judge_thins(promised, after)
+    if not findings and promised.base is None:
+        raise NotApplicableError("the base was not active after init and nothing records which thin device it is")
+    return Verdict.of(findings)
 
 
 def _judge_records(then: DriverMetadata, now: DriverMetadata) -> list[str]:

@@ -149,7 +149,12 @@ def steady(path: str) -> str:
 
 
 def _uvarint(text: str) -> int:
-    """A number as encoding/binary of Go writes it, from its bytes in hexadecimal digits; -1: it is none."""
+    """A number as encoding/binary of Go writes it, from its bytes in hexadecimal digits; -1: it is none.
+
+    Evidence of the first format has the one byte of 32 to 127 as a character.
+    """
+    if len(text) == 1:
+        return ord(text)
     try:
         return sum((byte & 0x7F) << 7 * place for place, byte in enumerate(bytes.fromhex(text)))
     except ValueError:

@@ -2,20 +2,27 @@
 
 import errno
 import os
+import re
+from pathlib import PurePosixPath
 
-from crashinit.contract.case import Case, ending, succeeded
+from crashinit.contract.case import Case
 from crashinit.contract.observation import OperationRecord, Run
-from crashinit.contract.verdict import Settled, Verdict
+from crashinit.contract.said import ending, succeeded
+from crashinit.contract.verdict import NotApplicableError, NotSeenError, Verdict
 from crashinit.trace import Step, steps_of
 
-# Any one of these in a message tells a reader where init was when it failed.
-STEP_WORDS: dict[Step, tuple[str, ...]] = {
-    "loopback": ("loop", "data", "metadata", "director", "file", "root"),
-    "pool-create": ("pool",),
-    "base-create": ("base", "device", "thin", "transaction", "metadata"),
-    "mkfs": ("mkfs", "mke2fs", "tune2fs", "filesystem", "file system", "format", "base"),
-    "metadata-save": ("metadata", "transaction", "base", "device"),
+# Any one of these words in a message tells a reader where init was when it failed: patterns of whole words.
+STEP_WORDS: dict[Step, str] = {
+    "loopback": r"loop\w*|data|metadata|director(?:y|ies)|files?|root",
+    "pool-create": r"(?:thin-?)?pools?",
+    "base-create": r"base|devices?|thin|transactions?|metadata",
+    "mkfs": r"mkfs\S*|mke2fs|tune2fs|file ?systems?|format\w*|base",
+    "metadata-save": r"metadata|transactions?|base|devices?",
 }
+# The same for calls that have no object of their own.
+KIND_WORDS = {"process.clone": r"v?fork\w*|clone|process(?:es)?|threads?|exec\w*", "process.pipe": r"pipe\d?s?"}
+NAMING = ("path", "from", "to", "name", "backing", "source")  # what of an operation's detail names things
+CONTINUED = (":", ",", "\\")  # what a line ends with when its message goes on in the next
 
 
 def honest(case: Case) -> Verdict:
@@ -26,9 +33,9 @@ def honest(case: Case) -> Verdict:
     """
     evidence = case.evidence
     if evidence.fault != "errno":
-        raise Settled.not_applicable("no error was injected")
+        raise NotApplicableError("no error was injected")
     if evidence.fired is None:
-        raise Settled.unseen("the error was never injected")
+        raise NotSeenError("the error was never injected")
     run = evidence.fault_run
     if succeeded(run):
         return Verdict("pass")
@@ -39,18 +46,51 @@ def honest(case: Case) -> Verdict:
 
 def _unsaid(run: Run, struck: OperationRecord) -> list[str]:
     """What the message of a failed init leaves open, as sentences."""
-    said = f"{run.stderr}\n{run.stdout}".casefold()
-    if not said.strip():
+    said = messages(run.stderr) + messages(run.stdout)
+    if not said:
         return [f"init {ending(run)}, so nobody learns what failed"]
-    findings: list[str] = []
-    name = run.operations[struck.n - 1].detail.get("errno", "")
-    cause = os.strerror(getattr(errno, name)) if hasattr(errno, name) else name
-    if cause.casefold() not in said and name.casefold() not in said:
-        findings.append(f"the cause ({name}, '{cause}') is not named: init {ending(run)}")
+    operation = run.operations[struck.n - 1]
+    name = operation.detail.get("errno", "")
+    text = os.strerror(getattr(errno, name)) if hasattr(errno, name) else name
+    causes = [message for message in said if _holds(message, rf"{re.escape(text)}|{re.escape(name)}")]
+    if not causes:
+        return [f"the cause ({name}, '{text}') is not named: init {ending(run)}"]
     step = steps_of(run.operations)[struck.n - 1]
-    if not any(word in said for word in STEP_WORDS[step]):
-        findings.append(f"the step ({step}) is not named: init {ending(run)}")
-    return findings
+    words = "|".join([STEP_WORDS[step], *_names(operation)])
+    if any(_holds(message, words) for message in causes):
+        return []
+    return [f"beside the cause neither '{operation.object}' nor the step ({step}) is named: init {ending(run)}"]
+
+
+def messages(text: str) -> list[str]:
+    """The messages in an output: its lines, each with those that go on with it, which are indented, or follow a colon,
+    a comma or a backslash at a line's end."""
+    found: list[str] = []
+    for line in text.splitlines():
+        if (found and line[:1].isspace() and line.strip()) or (
+            found and line.strip() and found[-1].endswith(CONTINUED)
+        ):
+            found[-1] += f" {line.strip()}"
+        elif line.strip():
+            found.append(line.strip())
+    return found
+
+
+def _names(operation: OperationRecord) -> list[str]:
+    """Patterns of what an operation's object may be called: its name in the trace, paths, the last parts of paths."""
+    object_name = operation.object.split(" ")[0] if operation.kind == "dm.message" else operation.object
+    names = {object_name, *(operation.detail[key] for key in NAMING if key in operation.detail)}
+    names |= {PurePosixPath(name).name for name in names}
+    words = [re.escape(name).replace(r"\*", r"\S*") for name in sorted(names) if re.search(r"[^\W\d_]{2}", name)]
+    return [*words, *([KIND_WORDS[operation.kind]] if operation.kind in KIND_WORDS else [])]
+
+
+def _holds(message: str, words: str) -> bool:
+    """Whether the message holds one of these as a whole word; 'CreatePool' is two words."""
+    return any(
+        re.search(rf"(?<![^\W_])(?:{words})(?![^\W_])", text, re.IGNORECASE)
+        for text in (message, re.sub(r"(?<=[a-z])(?=[A-Z])", " ", message))
+    )
 
 
 def exclusive(case: Case) -> Verdict:
@@ -61,10 +101,10 @@ def exclusive(case: Case) -> Verdict:
     """
     evidence = case.evidence
     if evidence.fault != "concurrent":
-        raise Settled.not_applicable("no two inits ran at once")
+        raise NotApplicableError("no two inits ran at once")
     runs = [*evidence.earlier, evidence.fault_run]
     if len(runs) < 2:
-        raise Settled.unseen("the second init was not recorded")
+        raise NotSeenError("the second init was not recorded")
     findings = [f"one of two inits at once {ending(run)}" for run in runs if _lost(run)]
     if not any(succeeded(run) for run in runs):
         findings.append(f"neither of two inits at once succeeded: one {ending(runs[0])}")

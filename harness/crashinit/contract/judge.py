@@ -1,13 +1,16 @@
 """The judge: evidence in, a verdict for each clause and the trial's outcome out."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
-from crashinit.contract.case import Case, ending, succeeded
+from crashinit.contract.case import Case
 from crashinit.contract.clauses import CLAUSES
 from crashinit.contract.expectation import Expectation
 from crashinit.contract.observation import Evidence
-from crashinit.contract.verdict import Settled, Verdict
+from crashinit.contract.said import ending, succeeded
+from crashinit.contract.verdict import EarlyVerdictError, Verdict
 from crashinit.events import Outcome
+from crashinit.printable import one_line
 
 
 def judge(evidence: Evidence, reference: Evidence, expectation: Expectation) -> dict[str, Verdict]:
@@ -28,6 +31,18 @@ def outcome(verdicts: Mapping[str, Verdict], evidence: Evidence) -> tuple[Outcom
     if evidence.fired is None:
         run = evidence.fault_run
         return "not-fired", f"the fault never struck: the init {ending(run)} after {len(run.operations)} operations"
+    return _by_clauses(verdicts)
+
+
+def without_fault(evidence: Evidence, expectation: Expectation) -> tuple[Outcome, str]:
+    """Whether an init without a fault may be a reference, by every clause, held against itself; and why not.
+
+    "diverged": the driver does not even converge without a fault. "error": the harness could not see what it needs.
+    """
+    return _by_clauses(judge(evidence, evidence, expectation))
+
+
+def _by_clauses(verdicts: Mapping[str, Verdict]) -> tuple[Outcome, str]:
     failed = {clause: verdict for clause, verdict in verdicts.items() if verdict.status == "fail"}
     genuine = [clause for clause, verdict in failed.items() if not verdict.unseen]
     if genuine:
@@ -54,6 +69,7 @@ def _judge_one(clause_id: str, case: Case) -> Verdict:
     if clause_id in case.expectation.not_applicable:
         return Verdict("n/a", case.expectation.not_applicable[clause_id])
     try:
-        return CLAUSES[clause_id].judge(case)
-    except Settled as settled:
-        return settled.verdict
+        verdict = CLAUSES[clause_id].judge(case)
+    except EarlyVerdictError as early:
+        verdict = early.verdict
+    return replace(verdict, reason=one_line(verdict.reason, None))

@@ -2,16 +2,20 @@
 
 import re
 import tomllib
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
-from crashinit.contract.case import Case, ending
+from crashinit.contract.case import Case
 from crashinit.contract.dmtable import devices
 from crashinit.contract.names import device_named, is_own_name, own_devices, own_loops
-from crashinit.contract.observation import Mount, Observation
+from crashinit.contract.observation import Evidence, Observation, OperationRecord, Process
+from crashinit.contract.said import ending, quoted, succeeded
 from crashinit.contract.verdict import Verdict
+from crashinit.trace import is_maker
 
 PARTS = ("dm", "loops", "mapper_nodes", "files", "mounts", "semaphores", "processes")
 
@@ -40,7 +44,8 @@ def kernel_quiet(case: Case) -> Verdict:
         observations.append(case.after_shutdown("kernel_log"))
     # The log only grows, so the same line is in each of them; a dict keeps their order.
     lines = dict.fromkeys(line for observation in observations for line in observation.kernel_log)
-    return Verdict.of([f"the kernel reported '{line.strip()}'" for line in lines if is_alarm(line)])
+    began, usual = _interrupted(case.evidence), _logged(case.reference)
+    return Verdict.of([f"the kernel reported '{quoted(line)}'" for line in lines if is_alarm(line, began, usual)])
 
 
 @dataclass(frozen=True)
@@ -49,19 +54,50 @@ class LogPattern:
 
     pattern: re.Pattern[str]
     reason: str
+    interrupted: re.Pattern[str] | None = None  # of an explained line: a fault came after such an operation had begun
 
 
 @cache
 def log_patterns(kind: Literal["alarm", "explained"]) -> tuple[LogPattern, ...]:
     """The patterns of one kind, as kernel_log.toml states them."""
     entries = tomllib.loads(Path(__file__).with_name("kernel_log.toml").read_text())[kind]
-    return tuple(LogPattern(re.compile(entry["pattern"]), entry["reason"]) for entry in entries)
+    return tuple(
+        LogPattern(
+            re.compile(entry["pattern"]),
+            entry["reason"],
+            re.compile(entry["interrupted"]) if "interrupted" in entry else None,
+        )
+        for entry in entries
+    )
 
 
-def is_alarm(line: str) -> bool:
-    """Whether the kernel's line is an alarm that nothing explains."""
-    alarming = any(known.pattern.search(line) for known in log_patterns("alarm"))
-    return alarming and not any(known.pattern.search(line) for known in log_patterns("explained"))
+def is_alarm(line: str, interrupted: Sequence[OperationRecord] = (), usual: Sequence[str] = ()) -> bool:
+    """Whether the kernel's line is an alarm that nothing explains.
+
+    A line that a fault may explain is explained by what the runs did that a fault ended (`interrupted`), or because it
+    comes without a fault as well (`usual`).
+    """
+    if not any(known.pattern.search(line) for known in log_patterns("alarm")):
+        return False
+    return not any(
+        any(known.interrupted and known.interrupted.search(operation.key) for operation in interrupted)
+        or any(known.pattern.search(other) for other in usual)
+        for known in log_patterns("explained")
+        if known.pattern.search(line)
+    )
+
+
+def _logged(evidence: Evidence) -> list[str]:
+    """All that the kernel said in a trial."""
+    observations = (evidence.after, evidence.after_again, evidence.after_shutdown)
+    return [line for observation in observations if observation for line in observation.kernel_log]
+
+
+def _interrupted(evidence: Evidence) -> list[OperationRecord]:
+    """The operations of the inits that a fault struck, or that failed."""
+    struck = [evidence.fault_run] if evidence.fired else []
+    failed = [run for run in (*evidence.earlier, *evidence.reinits) if not succeeded(run)]
+    return [operation for run in (*struck, *failed) for operation in run.operations]
 
 
 def _stale_devices(after: Observation) -> list[str]:
@@ -90,16 +126,15 @@ def _stale_loops(after: Observation) -> list[str]:
 
 
 def _stale_rest(case: Case, after: Observation) -> list[str]:
-    usual = {m.target for m in _mounts_of(case.reference.after)} | {m.target for m in _mounts_of(case.evidence.before)}
+    good, before = case.fault_free("mounts", "processes"), case.evidence.before
     findings = [f"temporary file '{entry.path}' is left" for entry in after.files if _is_temporary(entry.path)]
-    findings += [f"'{m.source}' is still mounted on '{m.target}'" for m in after.mounts if m.target not in usual]
+    findings += _stale_mounts(after, _targets(good) | _targets(before), "is still mounted")
     findings += [f"udev semaphore {key:#010x} is left" for key in after.semaphores]
-    # A daemon is alive after init, as it should be; the makers of file systems that it started are not.
+    # A daemon is alive after init, as it should be, with what it needs; a tool that it started is not.
     is_daemon = bool(case.evidence.reinits) and case.evidence.reinits[-1].exit is None
+    usual = {process.name for process in good.processes if not is_maker(process.name)} if is_daemon else set()
     findings += [
-        f"process {process.pid} '{process.name}' still runs"
-        for process in after.processes
-        if not is_daemon or process.name.startswith(("mkfs", "mke2fs"))
+        f"{_called(process)} still runs" for process in after.processes if process.outside or process.name not in usual
     ]
     return findings
 
@@ -116,8 +151,24 @@ def _hanging_daemons(case: Case) -> list[str]:
     ]
 
 
+def _stale_mounts(observation: Observation, usual: Counter[str], where: str) -> list[str]:
+    """What is mounted on a place more often than usual; the last mount is the one on top."""
+    found, findings = Counter[str](), []
+    for mount in observation.mounts:
+        found[mount.target] += 1
+        if found[mount.target] > usual[mount.target]:
+            again = "" if found[mount.target] == 1 else f", mount {found[mount.target]} on that place"
+            findings.append(f"'{mount.source}' {where} on '{mount.target}'{again}")
+    return findings
+
+
+def _called(process: Process) -> str:
+    left = ", which left the driver's control group," if process.outside else ""
+    return f"process {process.pid} '{process.name}'{left}"
+
+
 def _active_after_shutdown(case: Case) -> list[str]:
-    case.only_if_shut_down()
+    case.demand_a_shutdown()
     after = case.after_shutdown(*PARTS)
     shutdown = case.evidence.shutdown
     findings = [f"shutdown {ending(shutdown)}"] if shutdown and (shutdown.timed_out or shutdown.exit != 0) else []
@@ -134,14 +185,15 @@ def _active_after_shutdown(case: Case) -> list[str]:
         for name in after.mapper_nodes
         if name not in known and is_own_name(after, name)
     ]
-    findings += [f"'{m.source}' is mounted on '{m.target}' after shutdown" for m in after.mounts]
+    findings += [f"{finding} after shutdown" for finding in _stale_mounts(after, Counter(), "is mounted")]
     findings += [f"udev semaphore {key:#010x} is left after shutdown" for key in after.semaphores]
-    findings += [f"process {p.pid} '{p.name}' runs after shutdown" for p in after.processes]
+    findings += [f"{_called(process)} runs after shutdown" for process in after.processes]
     return findings
 
 
-def _mounts_of(observation: Observation | None) -> list[Mount]:
-    return observation.mounts if observation else []
+def _targets(observation: Observation | None) -> Counter[str]:
+    """How often something is mounted on each place."""
+    return Counter(mount.target for mount in observation.mounts) if observation else Counter()
 
 
 def _is_temporary(path: str) -> bool:

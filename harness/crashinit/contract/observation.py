@@ -1,7 +1,8 @@
 """The observation: the canonical record of a system's storage state, as the probe in the guest writes it.
 
-Every field is required. A part that could not be observed is named in `problems`, and an observation
-with problems can never lead to a pass.
+A part that could not be observed is named in `problems` when the state itself is to blame, in `unseen` when the harness
+could not look; either way it can never lead to a pass. A field with a default came later than the first published
+evidence, where the default means that it was not recorded.
 """
 
 from typing import Literal
@@ -50,6 +51,10 @@ class FileEntry(Record):
     kind: Literal["file", "dir", "symlink", "other"]
     mode: int
     size: int  # bytes; 0 for all but files
+    owner: str = ""  # "uid:gid"
+    link: str = ""  # what a symbolic link holds
+    xattrs: dict[str, str] = {}  # extended attributes, values in hexadecimal digits
+    digest: str = ""  # sha256 of the content; "": not a file, or not a small one
 
 
 class Mount(Record):
@@ -63,6 +68,7 @@ class Process(Record):
     pid: int
     name: str
     argv: list[str]
+    outside: bool = False  # it has left the control group of the driver's run
 
 
 class Filesystem(Record):
@@ -71,7 +77,7 @@ class Filesystem(Record):
     device_size: int  # bytes, of the thin device
     fstype: str  # as blkid -p says; "" if none was recognised
     uuid: str
-    check_argv: list[str]
+    check_argv: list[str]  # empty: there is no check for this type
     check_exit: int
     check_output: str
 
@@ -113,14 +119,16 @@ class Observation(Record):
     mapper_nodes: list[str]  # names in /dev/mapper other than control
     files: list[FileEntry]  # everything below the root, sorted by path; not inside mounts
     metadata: dict[str, str]  # text of each metadata file, by path relative to the root
-    mounts: list[Mount]  # below the root, or of a dm or loop device of the driver
+    mounts: list[Mount]  # on or below the root, or of a dm or loop device; one mount over another counts as two
     semaphores: list[int]  # keys of SysV semaphores that libdevmapper's udev cookies use (0x0D4Dxxxx)
-    processes: list[Process]  # still alive in the cgroups of the driver's runs
+    processes: list[Process]  # still alive of the driver's runs
     base: Filesystem | None  # None: there is no base to look at
     pool: PoolMetadata | None  # None: there is no pool metadata to look at
     thin_check: CheckRun | None  # only after shutdown, when the metadata device is no longer in use
     kernel_log: list[str]  # lines since the trial began
-    problems: list[str]  # parts that could not be observed, as sentences
+    problems: list[str]  # sentences: what the state itself kept from being observed, a suspended pool for example
+    unseen: list[str] = []  # sentences: what the harness could not look at, a tool that is missing for example
+    format: int = 1  # of the record: 2 knows owners, links, attributes and digests of files
 
 
 class OperationRecord(Record):
@@ -166,6 +174,7 @@ class Exercise(Record):
     ok: bool
     stage: str  # the last stage begun: "snapshot", "activate", "mount", "write", "read", "unmount", "remove"
     message: str
+    hung: bool = False  # it hangs in the kernel and cannot be ended: the machine is of no more use
 
 
 class Evidence(Record):

@@ -8,7 +8,8 @@ from crashinit.contract.case import Case
 from crashinit.contract.dmtable import SECTOR_SIZE
 from crashinit.contract.names import device_named, own_devices
 from crashinit.contract.observation import Observation
-from crashinit.contract.verdict import Settled, Verdict
+from crashinit.contract.said import last_line
+from crashinit.contract.verdict import BrokenStateError, NotApplicableError, Verdict
 
 
 def one_pool(case: Case) -> Verdict:
@@ -42,7 +43,7 @@ def backing(case: Case) -> Verdict:
     """
     expected = case.expectation
     if expected.backing == "given":
-        raise Settled.not_applicable("the pool was given to the driver, which does not choose its devices")
+        raise NotApplicableError("the pool was given to the driver, which does not choose its devices")
     after = case.after("dm", "loops")
     table = case.pool_table(after)
     findings: list[str] = []
@@ -95,17 +96,16 @@ def pool_healthy(case: Case) -> Verdict:
     after = case.after("dm")
     pool = device_named(after, after.pool_name)
     if pool is None:
-        raise Settled.failed(f"there is no pool '{after.pool_name}'")
+        raise BrokenStateError(f"there is no pool '{after.pool_name}'")
     findings = _judge_status(pool.status)
     if findings:
         return Verdict.of(findings)
-    case.only_if_shut_down()
+    case.demand_a_shutdown()
     check = case.after_shutdown("thin_check").thin_check
     if check is None:
         return Verdict("fail", "thin_check could not be run after shutdown: the metadata was still in use or is gone")
     if check.exit != 0:
-        said = (check.output.strip().splitlines() or ["it wrote nothing"])[-1].strip()
-        return Verdict("fail", f"thin_check ended with exit status {check.exit}: '{said}'")
+        return Verdict("fail", f"thin_check ended with exit status {check.exit}: '{last_line(check.output)}'")
     return Verdict("pass")
 
 

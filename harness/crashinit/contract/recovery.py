@@ -3,9 +3,10 @@
 from pathlib import PurePosixPath
 
 from crashinit.contract.canonical import Difference, canonical, differences, masked
-from crashinit.contract.case import Case, ending, succeeded
+from crashinit.contract.case import Case
 from crashinit.contract.observation import Observation, OperationRecord
-from crashinit.contract.verdict import Settled, Verdict
+from crashinit.contract.said import ending, succeeded
+from crashinit.contract.verdict import NotSeenError, Verdict
 
 SHOWN = 4  # differences that a reason lists
 
@@ -16,8 +17,8 @@ def init_succeeds(case: Case) -> Verdict:
     Source: execve(2) and wait(2) for the exit status; a process that must be killed has no success to report.
     """
     if not case.evidence.reinits:
-        case.only_if_not_hung()
-        raise Settled.unseen("no re-init was run")
+        case.demand_a_further_init()
+        raise NotSeenError("no re-init was run")
     first = case.evidence.reinits[0]
     if not succeeded(first):
         return Verdict("fail", f"the first re-init {ending(first)}")
@@ -31,10 +32,10 @@ def idempotent(case: Case) -> Verdict:
 
     Source: mkfs.ext4(8), mkfs.xfs(8): making a file system destroys the one that is there.
     """
-    case.only_if_recovered("no further init was run")
+    case.demand_success("no further init was run")
     again = case.evidence.again
     if again is None:
-        raise Settled.unseen("one more init was not run")
+        raise NotSeenError("one more init was not run")
     if not succeeded(again):
         return Verdict("fail", f"one more init {ending(again)}")
     findings = [f"one more init ran '{operation.object}'" for operation in again.operations if runs_mkfs(operation)]
@@ -61,7 +62,8 @@ def runs_mkfs(operation: OperationRecord) -> bool:
 
 
 def _compare(case: Case, here: Observation, there: Observation, clause: str) -> list[Difference]:
-    states = (masked(canonical(observation, case.expectation), clause) for observation in (here, there))
+    form = min(here.format, there.format)
+    states = (masked(canonical(observation, case.expectation, form), clause) for observation in (here, there))
     return differences(*states)
 
 

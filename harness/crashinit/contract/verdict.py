@@ -10,7 +10,7 @@ from crashinit.events import ClauseStatus
 class Verdict:
     """One clause's status and, unless it passed, the sentence that says why.
 
-    `unseen` marks a failure for want of a part that the campaign owes and the driver cannot take away:
+    `unseen` marks a failure for want of a part that the harness owes and the driver cannot take away:
     it is never a pass, but it is not the driver's fault either.
     """
 
@@ -28,21 +28,38 @@ class Verdict:
         return cls("fail", "; ".join(findings)) if findings else cls("pass")
 
 
-class Settled(Exception):  # noqa: N818 - a verdict reached early is no error
-    """Raised while a clause gathers what it needs: its verdict is certain before it can judge."""
+class EarlyVerdictError(Exception):
+    """Ends a clause before it has all that it needs; the table in this package's docstring says how."""
 
-    def __init__(self, verdict: Verdict) -> None:
-        super().__init__(verdict.reason)
-        self.verdict = verdict
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
 
-    @classmethod
-    def failed(cls, reason: str) -> "Settled":
-        return cls(Verdict("fail", reason))
+    @property
+    def verdict(self) -> Verdict:
+        """What the clause says."""
+        raise NotImplementedError
 
-    @classmethod
-    def unseen(cls, reason: str) -> "Settled":
-        return cls(Verdict("fail", reason, unseen=True))
 
-    @classmethod
-    def not_applicable(cls, reason: str) -> "Settled":
-        return cls(Verdict("n/a", reason))
+class BrokenStateError(EarlyVerdictError):
+    """The state is so broken that the clause fails without a further look."""
+
+    @property
+    def verdict(self) -> Verdict:
+        return Verdict("fail", self.reason)
+
+
+class NotSeenError(EarlyVerdictError):
+    """The harness did not supply what the clause needs: never a pass, and never the driver's failure."""
+
+    @property
+    def verdict(self) -> Verdict:
+        return Verdict("fail", self.reason, unseen=True)
+
+
+class NotApplicableError(EarlyVerdictError):
+    """The clause asks for something that this trial, or this driver, does not have."""
+
+    @property
+    def verdict(self) -> Verdict:
+        return Verdict("n/a", self.reason)
