@@ -10,6 +10,7 @@ from typing import Any
 
 from crashinit.adapters import Adapter
 from crashinit.contract.observation import Exercise, Observation, Run
+from crashinit.contract.said import plainest, quoted, signal_name
 from crashinit.errors import DriverError, GuestError, UsageError
 from crashinit.machine.protocol import Completed, Machine
 from crashinit.plan import Setup
@@ -231,11 +232,12 @@ def trouble(run: Run, adapter: Adapter, setup: Setup) -> str:
     if succeeded(run):
         return ""
     how = f"ended with {run.exit}"
+    if run.exit is not None and run.exit < 0:
+        how = f"was ended by signal {signal_name(-run.exit)}"
     if run.hung:
         how = f"hangs in the kernel: it was still there after SIGKILL, {run.seconds:.1f} s after it began"
     elif run.timed_out and adapter.ready:
         how = f"was not ready within {setup.deadline:g} s: {adapter.ready}"
     elif run.timed_out:
         how = f"did not end within {setup.deadline:g} s"
-    said = (run.stderr.strip().splitlines() or run.stdout.strip().splitlines() or ["nothing"])[-1]
-    return f"'{shlex.join(run.argv)}' {how}; the last that it wrote: {said.strip()}"
+    return f"'{shlex.join(run.argv)}' {how}; it said: {quoted(plainest(run)) or 'nothing'}"

@@ -98,8 +98,8 @@ def test_the_shell_drivers_bug_is_found(runner: TrialRunner) -> None:
     ("script", "said"),
     [
         ("echo nearly; exec sleep 1000", "was not ready within 2 s: no line of its output matches 'up'; .*: nearly"),
-        ("echo no root >&2; exit 7", "ended with 7; the last that it wrote: no root"),
-        ("exit 0", "ended with 1; the last that it wrote: crashinit: it ended with exit status 0 before it was ready$"),
+        ("echo no root >&2; exit 7", "ended with 7; it said: no root"),
+        ("exit 0", "ended with 1; it said: crashinit: it ended with exit status 0 before it was ready$"),
         ("echo why; exit 0", "it ended with exit status 0 before it was ready; before that: why$"),
     ],
 )

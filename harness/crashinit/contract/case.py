@@ -69,7 +69,7 @@ class Case:
             raise NotApplicableError("the init with the fault hung in the kernel, so no init came after it")
 
     def demand_a_shutdown(self) -> None:
-        """End the clause as n/a if nothing was left to shut down, because one more init failed: that failure is C11's."""
+        """End the clause as n/a if nothing was left to shut down, because one more init failed: that is C11's."""
         again = self.evidence.again
         if self.evidence.shutdown is None and again is not None and not succeeded(again):
             raise NotApplicableError("one more init failed, so nothing was there to be shut down")
