@@ -126,6 +126,21 @@ def test_a_scenario_file_is_bounded(tmp_path: Path) -> None:
         load(tmp_path / "gone.yaml")
 
 
+def test_scenarios_that_come_along_are_found_from_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`scenarios/steps` is the working directory's own if there is one; nothing else is looked for elsewhere."""
+    (tmp_path / "own" / "scenarios" / "steps").mkdir(parents=True)
+    written(tmp_path / "own" / "scenarios" / "steps", "step: mkfs")
+
+    monkeypatch.chdir(tmp_path)
+    assert [scenario.step for scenario in find([Path("scenarios/steps/mkfs.yaml")])] == ["mkfs"]
+    assert len(find([Path("scenarios/steps")])) == 5
+    for name in ("scenarios/nonesuch", "steps", "scenarios/../../pyproject.toml.yaml"):
+        with pytest.raises(UsageError, match=f"'{name}' does not exist"):
+            find([Path(name)])
+    monkeypatch.chdir("own")
+    assert [scenario.name for scenario in find([Path("scenarios/steps")])] == ["steps/scenario"]
+
+
 def test_a_name_may_hold_blanks_and_letters_of_any_language(tmp_path: Path) -> None:
     """Folders have such names; whoever prints a command quotes them."""
     folder = tmp_path / "my dir"

@@ -7,7 +7,7 @@ driver's own trace, in the plan.
 import difflib
 import re
 import reprlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -157,13 +157,30 @@ class Scenario(BaseModel):
         return self
 
 
-def find(paths: list[Path]) -> list[Scenario]:
+SCENARIOS = Path("scenarios")
+
+
+def shipped() -> Path:
+    """The directory of the scenarios that come along: in the package, or at the top of a checkout."""
+    inside = Path(__file__).parent / SCENARIOS
+    return inside if inside.is_dir() else Path(__file__).parents[2] / SCENARIOS
+
+
+def located(path: Path) -> Path:
+    """Where a path leads: `scenarios/...` that is not in the working directory is one of those that come along."""
+    if path.parts[:1] == SCENARIOS.parts and not path.exists():
+        own = shipped().joinpath(*path.parts[1:])
+        return own if own.exists() else path
+    return path
+
+
+def find(paths: Sequence[Path]) -> list[Scenario]:
     """The scenarios in these files and below these directories, in a stable order.
 
     Raises UsageError for a path that does not exist, holds no scenario, or a file that is not a valid scenario.
     """
     scenarios: list[Scenario] = []
-    for path in paths:
+    for path in map(located, paths):
         files = list(_files(path))
         if not files:
             raise UsageError(f"'{path}' holds no scenario: name a .yaml file, or a directory with such files in it.")
