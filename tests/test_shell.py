@@ -1,13 +1,21 @@
 """The shell at a trial's point, fed with lines as a user types them."""
 
 import io
+import os
+import pty
+import select
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from crashinit.adapters import load
 from crashinit.machine.protocol import Completed, Provider
-from crashinit.plan import Point, Setup, Trial
+from crashinit.plan import Point, Setup, Trial, write
 from crashinit.shell import LOOK, Shell
 from crashinit.trial import TrialRunner
 
@@ -69,7 +77,7 @@ def test_an_interrupted_line_ends_alone(runner: TrialRunner, monkeypatch: pytest
         def once(*argv: str, **options: Any) -> Completed:
             if LOOK in argv and "first" in out.getvalue().splitlines()[-1] and not interrupted:
                 interrupted.append(argv)
-                raise KeyboardInterrupt
+                signal.raise_signal(signal.SIGINT)
             return run(*argv, **options)
 
         monkeypatch.setattr(driven.machine, "run", once)
@@ -79,3 +87,78 @@ def test_an_interrupted_line_ends_alone(runner: TrialRunner, monkeypatch: pytest
 
     assert len(interrupted) == 1
     assert said.index("first") < said.index("none sleeps") < said.index("init is still held")
+
+
+# The command as the leader of a session whose terminal is its standard input: Ctrl-C typed there is a signal.
+ON_A_TERMINAL = """
+import fcntl, sys, termios
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+from crashinit.cli import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+class Terminal:
+    """A command on a terminal of its own, as a user has it before him."""
+
+    def __init__(self, *arguments: str) -> None:
+        self._ours, theirs = pty.openpty()
+        argv = [sys.executable, "-c", ON_A_TERMINAL, *arguments]
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "TERM": "dumb"}
+        self.process = subprocess.Popen(
+            argv, stdin=theirs, stdout=theirs, stderr=theirs, env=environment, start_new_session=True
+        )
+        os.close(theirs)
+
+    def types(self, text: str) -> None:
+        os.write(self._ours, text.encode())
+
+    def await_text(self, wanted: str) -> str:
+        """What is shown up to that text."""
+        said = ""
+        deadline = time.monotonic() + 300
+        while wanted not in said:
+            left = deadline - time.monotonic()
+            assert left > 0 and select.select([self._ours], [], [], left)[0], f"'{wanted}' does not come: {said}"
+            said += os.read(self._ours, 1 << 16).decode(errors="replace")
+        return said
+
+    def close(self) -> None:
+        self.process.kill()
+        self.process.wait()
+        os.close(self._ours)
+
+
+@pytest.fixture
+def terminal(provider: Provider, tmp_path: Path) -> Iterator[Terminal]:
+    """`crashinit replay --shell` at the trial's point."""
+    write(tmp_path / "plan.json", [TRIAL])
+    terminal = Terminal("replay", str(tmp_path / "plan.json"), "--shell")
+    yield terminal
+    terminal.close()
+
+
+@pytest.mark.xdist_group("trial")
+def test_ctrl_c_at_the_prompt_keeps_the_machine(terminal: Terminal) -> None:
+    """The shell says how it is left, and what is typed next goes to the machine; so it does twice."""
+    terminal.await_text("crashinit# ")
+    for _ in range(2):
+        terminal.types("\x03")
+        assert "the machine is gone" in terminal.await_text("crashinit# ")
+    terminal.types("dmsetup version | grep -c Driver; hostname\n")
+    assert "\n1\r" in terminal.await_text("crashinit# ")
+    terminal.types("printf '\\033]0;owned\\007'\n")
+    assert "\x1b]0;" not in terminal.await_text("\\x1b]0;owned\\x07")
+    terminal.types("exit\n")
+
+    assert terminal.process.wait(60) == 0
+
+
+@pytest.mark.xdist_group("trial")
+def test_sigterm_ends_the_shell(terminal: Terminal) -> None:
+    """Only Ctrl-C is kept from ending it."""
+    terminal.await_text("crashinit# ")
+    terminal.process.terminate()
+
+    terminal.await_text("crashinit: interrupted")
+    assert terminal.process.wait(60) == 2

@@ -1,13 +1,16 @@
 """A shell in a machine that is frozen at a trial's point: the driver's init is held there, before the fault.
 
 Lines go to the guest's shell one by one. A few words of its own, with a colon, do what a trial would do next.
+Ctrl-C never leaves it: the machine would be gone, and what is typed next would be for the host's own shell.
 """
 
 import cmd
 import json
 import shlex
-from collections.abc import Callable
-from typing import IO, Any
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import IO, Any, NoReturn
 
 from crashinit.driven import Driven
 from crashinit.errors import CrashinitError
@@ -31,6 +34,13 @@ kill -0 $0 2>/dev/null; running=$?
 tail -c +$1 {HERE}/out
 [ $running -ne 0 ] || exit {RUNNING}
 """
+
+
+LEAVING = "':quit' or Ctrl-D leaves, and then the machine is gone"
+
+
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C in the shell. A KeyboardInterrupt that is none of these, as of SIGTERM, ends it."""
 
 
 class Shell(cmd.Cmd):
@@ -59,6 +69,15 @@ class Shell(cmd.Cmd):
             "Lines run in the machine's shell; ':help' tells what else there is."
         )
 
+    def cmdloop(self, intro: Any = None) -> None:
+        with _interrupts():
+            while True:
+                try:
+                    return super().cmdloop(intro)
+                except Interrupted:
+                    intro = ""  # it was said already
+                    self._say(f"\n({LEAVING})")
+
     def onecmd(self, line: str) -> bool:
         line = line.strip()
         if line in ("exit", "EOF", ":quit"):
@@ -70,6 +89,8 @@ class Shell(cmd.Cmd):
                 self._run(line)
         except CrashinitError as error:
             self._say(f"error: {error}")
+        except Interrupted:
+            self._say("\n(interrupted: what the machine was asked for goes on there, and the next line waits for it)")
         return False
 
     def _word(self, word: str) -> None:
@@ -77,6 +98,7 @@ class Shell(cmd.Cmd):
             case "help":
                 self._say(":fault   strike the held init as the trial does\n:init    run the driver's init")
                 self._say(":probe   print the observation\n:quit    leave; the machine is gone then")
+                self._say("Ctrl-C   end the line that runs")
             case "fault" if self._held:
                 self._held = False
                 self._report(self._fault())
@@ -97,7 +119,7 @@ class Shell(cmd.Cmd):
         while True:
             try:
                 seen = self._machine.run("bash", "-c", LOOK, pid, str(printed + 1))
-            except KeyboardInterrupt:
+            except Interrupted:
                 self._machine.run("kill", "-TERM", "--", f"-{pid}")
                 continue
             print(printable(seen.stdout, None), end="", file=self.stdout, flush=True)
@@ -116,3 +138,17 @@ class Shell(cmd.Cmd):
     def _say(self, text: str) -> None:
         if text:
             print(printable(text, None), file=self.stdout)
+
+
+@contextmanager
+def _interrupts() -> Iterator[None]:
+    """Have SIGINT raise Interrupted."""
+
+    def interrupt(_signal: int, _frame: object) -> NoReturn:
+        raise Interrupted
+
+    previous = signal.signal(signal.SIGINT, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, previous)

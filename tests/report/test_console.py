@@ -47,6 +47,25 @@ def terminal(height: int = 40, width: int = 100) -> tuple[Console, io.StringIO]:
     return Console(file=stream, width=width, height=height, force_terminal=True, color_system=None, _environ={}), stream
 
 
+@pytest.fixture(autouse=True)
+def not_in_ci(monkeypatch: pytest.MonkeyPatch) -> None:
+    """These tests are about terminals; a CI server that runs them is none of their business."""
+    monkeypatch.delenv("CI", raising=False)
+
+
+@pytest.mark.parametrize(("value", "face"), [("true", QuietConsole), ("1", QuietConsole), ("false", LiveConsole)])
+def test_a_ci_server_gets_lines(monkeypatch: pytest.MonkeyPatch, value: str, face: type) -> None:
+    """With CI=true nothing is drawn anew, though the job has a terminal: a log would keep every frame."""
+    monkeypatch.setenv("CI", value)
+    console, stream = terminal()
+    shown = listener(console, None)
+    for event in [*sequence(mixed()), RunFinished(1.0, False)]:
+        shown(event)
+
+    assert isinstance(shown, face)
+    assert ("\x1b[2K" in stream.getvalue()) == (face is LiveConsole)
+
+
 def test_the_stream_decides() -> None:
     """A terminal gets the live display; a file, a pipe and a dumb terminal get lines."""
     dumb = Console(file=io.StringIO(), force_terminal=True, _environ={"TERM": "dumb"})

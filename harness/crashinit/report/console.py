@@ -1,5 +1,6 @@
 """What a run says while it goes on: a live display on a terminal, quiet lines anywhere else."""
 
+import os
 import re
 import sys
 import time
@@ -320,7 +321,9 @@ def _kinds_of_failures(console: Console, results: Sequence[TrialResult], out: Pa
 
 
 def _is_for_people(console: Console) -> bool:
-    return console.is_terminal and not console.is_dumb_terminal
+    """Whether somebody watches. A CI server keeps a log, and gives its jobs a terminal at times."""
+    in_ci = os.environ.get("CI", "").lower() not in ("", "0", "false")
+    return console.is_terminal and not console.is_dumb_terminal and not in_ci
 
 
 def _say(console: Console, text: str | Text, *, indent: int = 0, whole: bool = False) -> None:
