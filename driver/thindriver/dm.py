@@ -16,7 +16,7 @@ NODES = "/dev/mapper/"
 # uuid, data; struct dm_target_spec: sector_start, length, status, next, target_type
 HEADER = struct.Struct("=3IIIIiIIIQ128s129s7s")
 TARGET = struct.Struct("=QQiI16s")
-BUFFER = 16384
+ROOM = 16384  # bytes for an answer, until one is longer
 VERSION = (4, 0, 0)  # the oldest interface that has all we use
 
 DM_VERSION, DM_LIST_DEVICES, DM_DEV_CREATE, DM_DEV_REMOVE = (0xC138FD00 + n for n in (0, 2, 3, 4))
@@ -68,9 +68,15 @@ class Target:
 
 
 def _call(
-    request: int, name: str = "", flags: int = 0, event: int = 0, payload: bytes = b"", targets: int = 0
+    request: int,
+    name: str = "",
+    flags: int = 0,
+    event: int = 0,
+    payload: bytes = b"",
+    targets: int = 0,
+    room: int = ROOM,
 ) -> bytes:
-    buffer = bytearray(max(BUFFER, HEADER.size + len(payload) + 8))
+    buffer = bytearray(max(room, HEADER.size + len(payload) + 8))
     size = len(buffer)
     HEADER.pack_into(
         buffer, 0, *VERSION, size, HEADER.size, targets, 0, flags, event, 0, 0, name.encode(), b"", b""
@@ -82,6 +88,16 @@ def _call(
     finally:
         os.close(fd)
     return bytes(buffer)
+
+
+def _ask(request: int, name: str = "", flags: int = 0) -> bytes:
+    """The whole answer to a question, which may be asked again: one that had no room is marked by the kernel."""
+    room = ROOM
+    while True:
+        answer = _call(request, name, flags, room=room)
+        if not HEADER.unpack_from(answer)[7] & DM_BUFFER_FULL_FLAG:
+            return answer
+        room *= 4
 
 
 def _info(answer: bytes) -> Info:
@@ -110,9 +126,7 @@ def info(name: str) -> Info | None:
 def names(prefix: str) -> list[str]:
     """Names of all devices that begin with `prefix`."""
     with doing("list the device-mapper devices"):
-        answer = _call(DM_LIST_DEVICES)
-    if HEADER.unpack_from(answer)[7] & DM_BUFFER_FULL_FLAG:
-        raise DriverError("cannot list the device-mapper devices: there are too many")
+        answer = _ask(DM_LIST_DEVICES)
     found: list[str] = []
     at = HEADER.size
     while True:  # struct dm_name_list: dev, next, name
@@ -128,7 +142,7 @@ def names(prefix: str) -> list[str]:
 
 
 def _targets(name: str, flags: int) -> list[Target]:
-    answer = _call(DM_TABLE_STATUS, name, flags)
+    answer = _ask(DM_TABLE_STATUS, name, flags)
     fields = HEADER.unpack_from(answer)
     start = fields[4]
     found: list[Target] = []
