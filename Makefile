@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 WORKERS ?= 2
 OUT ?= reports/steps
 
-.PHONY: run test conditions conformance mutants alarms lint bench vagrant setup clean
+.PHONY: run test conditions conformance mutants alarms observer lint bench vagrant setup clean
 .DEFAULT_GOAL := help
 
 help:
@@ -14,7 +14,8 @@ help:
 	@echo 'make conditions  scenarios in Python: busy, lost, damaged, full, foreign, two inits at once'
 	@echo 'make conformance DRIVER=D OUT=DIR  a report of a driver, to publish'
 	@echo 'make mutants every mutant of the reference driver, and the mutation score (make test has a sample of the day)'
-	@echo 'make alarms  thirty inits and thirty re-inits without faults: no clause may fail'
+	@echo 'make alarms  COUNT inits and COUNT re-inits without faults, beside LOAD busy loops a core: no clause may fail'
+	@echo 'make observer  an init of each driver under the gate and under strace: they must see the same'
 	@echo 'make lint    ruff and mypy --strict'
 	@echo 'make bench   clone against cold boot, what the harness costs beside the driver, a trial under both providers'
 	@echo 'make vagrant the same trials under Vagrant and under QEMU, compared; only some with SAMPLE=words as for -k'
@@ -57,8 +58,14 @@ conditions: setup
 mutants: setup
 	$(BIN)/pytest tests/mutants --all-mutants -n $(WORKERS)
 
+# COUNT inits and COUNT re-inits; LOAD: busy loops a core beside them.
+COUNT ?= 30
+LOAD ?= 0
 alarms: setup
-	$(BIN)/pytest tests/test_mask.py --alarms 30 -n $(WORKERS)
+	$(BIN)/pytest tests/test_mask.py --alarms $(COUNT) --alarms-load $(LOAD) -n $(WORKERS)
+
+observer: setup
+	$(BIN)/pytest tests/observer --observe-all
 
 bench: setup
 	$(BIN)/python -m benchmarks

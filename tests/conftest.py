@@ -6,7 +6,7 @@ import pytest
 from crashinit.machine.protocol import Provider
 from crashinit.machine.provider import get_provider
 
-pytest_plugins = ["tests.alarms", "tests.mutants.score"]
+pytest_plugins = ["tests.alarms", "tests.mutants.score", "tests.observer.option"]
 
 
 @pytest.fixture(scope="session")
