@@ -7,6 +7,7 @@ import contextlib
 import functools
 import itertools
 import time
+import traceback
 from collections.abc import Callable, Iterator, Sequence, Set
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from crashinit.adapters import Adapter
 from crashinit.adapters import load as load_adapter
 from crashinit.contract.observation import Evidence, OperationRecord
 from crashinit.driven import trouble
-from crashinit.errors import DriverError, NothingRanError, UsageError
+from crashinit.errors import DriverError, HostError, NothingRanError, UsageError
 from crashinit.events import (
     Listener,
     Note,
@@ -27,7 +28,7 @@ from crashinit.events import (
     TrialResult,
     TrialStarted,
 )
-from crashinit.kept import PLAN, Prepared, adapter_digest, read_prepared, store, stored
+from crashinit.kept import PLAN, Prepared, adapter_digest, read_prepared, store, store_error, stored
 from crashinit.machine.provider import get_provider
 from crashinit.plan import Setup, Trial
 from crashinit.powercut import plan as power_cuts
@@ -280,11 +281,20 @@ def judge_again(results: Sequence[TrialResult], out: Path) -> list[TrialResult]:
 
 
 def _judged(message: Done | Failed, prepared: Prepared, adapter: Adapter, out: Path) -> TrialResult:
-    if isinstance(message, Failed):
-        return failed(message.trial, message.reason)
     trial = message.trial
-    store(out, trial.id, message.evidence)
-    return result_of(trial, message.evidence, message.seconds, prepared.references[trial.setup], adapter)
+    if isinstance(message, Done):
+        try:
+            store(out, trial.id, message.evidence)
+            return result_of(trial, message.evidence, message.seconds, prepared.references[trial.setup], adapter)
+        except HostError:  # the disk takes no more, and would not take the next trial's either
+            raise
+        except Exception as error:  # a defect of the harness: it costs this trial, not the campaign
+            said = f"the harness failed to judge it: {type(error).__name__}: {error}"
+            message = Failed(trial, said, traceback.format_exc())
+    if not message.details:
+        return failed(trial, message.reason)
+    told = store_error(out, trial.id, message.details).relative_to(out)
+    return failed(trial, f"{message.reason} ('{told}' in the run's directory has the traceback)")
 
 
 def groups(trials: Sequence[Trial]) -> Iterator[list[Trial]]:

@@ -17,6 +17,7 @@ class CrashinitError(Exception):
     """
 
     exit_code: ClassVar[int] = 3
+    details: str = ""  # what is known beyond the sentence: a traceback, for those who mend the harness
 
     def __str__(self) -> str:
         return printable(super().__str__())

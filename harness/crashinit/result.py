@@ -9,6 +9,9 @@ from crashinit.contract.observation import Evidence
 from crashinit.contract.said import succeeded
 from crashinit.events import ClauseStatus, Outcome, TrialResult
 from crashinit.plan import Trial
+from crashinit.printable import printable
+
+REASON_LIMIT = 1000  # characters of the harness's own error; it may quote a machine's output
 
 
 def result_of(
@@ -32,7 +35,7 @@ def result_of(
 
 def failed(trial: Trial, reason: str) -> TrialResult:
     """The result of a trial that the harness itself could not finish."""
-    return _result(trial, "error", reason)
+    return _result(trial, "error", printable(reason, REASON_LIMIT))
 
 
 def _result(

@@ -2,8 +2,9 @@
 
 It speaks newline-delimited JSON over a byte stream (a virtio-serial port, or its own standard input and
 output when it is started over ssh). A request is `{"id": 7, "call": "run", "arguments": {...}}`; its answer is
-`{"id": 7, "result": ...}` or `{"id": 7, "error": {"type": "...", "message": "..."}}`. Requests are answered
-one at a time and in order. An empty line is ignored, so a new peer may begin with one to flush a torn line.
+`{"id": 7, "result": ...}` or `{"id": 7, "error": {"type": "...", "message": "...", "traceback": "..."}}`.
+Requests are answered one at a time and in order. An empty line is ignored, so a new peer may begin with one to flush
+a torn line.
 
 Calls (all times in seconds, all binary data in base64):
 
@@ -54,6 +55,7 @@ import random
 import struct
 import sys
 import time
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -207,7 +209,8 @@ def answer(calls: Mapping[str, Callable[..., Any]], line: bytes) -> bytes:
             raise LookupError(f"there is no call '{name}'")
         reply: dict[str, Any] = {"id": ident, "result": calls[name](**request.get("arguments", {}))}
     except Exception as error:
-        reply = {"id": ident, "error": {"type": type(error).__name__, "message": str(error)}}
+        told = {"type": type(error).__name__, "message": str(error), "traceback": traceback.format_exc()}
+        reply = {"id": ident, "error": told}
     return json.dumps(reply).encode() + b"\n"
 
 

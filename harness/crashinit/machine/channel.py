@@ -50,7 +50,9 @@ class Channel:
                 break
         if isinstance(error := answer.get("error"), dict):
             said = f"{error.get('type')}: {error.get('message')}"
-            raise GuestError(f"the agent's call '{name}' failed in the machine: {said}")
+            failed = GuestError(f"the agent's call '{name}' failed in the machine: {said}")
+            failed.details = str(error.get("traceback", ""))
+            raise failed
         if "result" not in answer:
             raise MachineError(f"the machine's answer to '{name}' holds neither a result nor an error")
         return answer["result"]
