@@ -146,6 +146,7 @@ def kill_in(call: int) -> None:
     while Path(f"/proc/{worker}/syscall").read_text().split()[0] != str(call):
         pass
     os.kill(worker, signal.SIGKILL)
+    os.waitid(os.P_PID, worker, os.WEXITED | os.WNOWAIT)
 
 
 def ended(*groups: list[Trial], after: type[Message], call: int, of: Trial) -> list[Message]:
