@@ -87,7 +87,7 @@ def _root() -> Finding:
         return Finding("root", True, "this is root")
     if image.cached_image() is not None:
         return Finding("root", True, "not needed: the guest image is in the cache")
-    return Finding("root", False, "is needed once, to build the guest image", "sudo -E crashinit run")
+    return Finding("root", False, "is needed once, to build the guest image", image.as_root())
 
 
 def _disk() -> Finding:

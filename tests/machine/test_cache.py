@@ -1,14 +1,18 @@
 """The cache: entries are whole or not there, and built once."""
 
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from crashinit.errors import HostError
+from crashinit.machine import accel
 from crashinit.machine.cache import Shelf, cache_dir, digest, disk_errors, require_space
 
 
@@ -52,6 +56,7 @@ def test_killed_builder_is_swept(cache: Path) -> None:
     """A builder that is killed half-way leaves neither a lock nor rubble that the next one trips over."""
     builder = """
 import os, signal
+from crashinit.machine import accel
 from crashinit.machine.cache import Shelf
 
 def die(where):
@@ -137,3 +142,87 @@ def test_digest_tells_parts_apart() -> None:
     """Parts that read the same when they are joined have different keys."""
     assert digest("ab", "c") != digest("a", "bc")
     assert digest("ab", "c") == digest(b"ab", b"c")
+
+
+NOBODY = 65534
+
+
+@pytest.fixture
+def home(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The home directory of a user who is not root, with a cache that is still to be made below it."""
+    home = Path(tempfile.mkdtemp(prefix="crashinit-test-"))
+    os.chown(home, NOBODY, NOBODY)
+    monkeypatch.setenv("CRASHINIT_CACHE", str(home / ".cache" / "crashinit"))
+    yield home
+    shutil.rmtree(home)
+
+
+def as_user(work: Callable[[], object]) -> str:
+    """What a process of that user says at the end of this work: "done", or the error's text."""
+    theirs, ours = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            os.setgroups([])
+            os.setgid(NOBODY)
+            os.setuid(NOBODY)
+            work()
+            said = "done"
+        except BaseException as error:
+            said = str(error)
+        os.write(ours, said.encode())
+        os._exit(0)
+    os.close(ours)
+    os.waitpid(child, 0)
+    with os.fdopen(theirs, "rb") as pipe:
+        return pipe.read().decode()
+
+
+def test_what_sudo_made_belongs_to_the_user(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After an image was built by sudo in a user's cache, the user builds the next entry himself."""
+    monkeypatch.setenv("SUDO_UID", str(NOBODY))
+    Shelf("things", keep=1).get("key", fill)
+    accel._remember(accel.Accel("tcg", "no reason"))
+
+    owners = {path: path.lstat().st_uid for path in home.rglob("*")}
+    assert len(owners) >= 6
+    assert set(owners.values()) == {NOBODY}
+    assert as_user(lambda: Shelf("things", keep=1).get("other", fill)) == "done"
+    assert [path.name for path in (cache_dir() / "things").iterdir() if path.is_dir()] == ["other"]
+
+
+def test_what_root_made_in_its_own_directory_stays_so(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only what lies in the caller's own directory is given to the caller."""
+    monkeypatch.setenv("SUDO_UID", str(NOBODY))
+    Shelf("things", keep=2).get("key", fill)
+
+    assert {path.lstat().st_uid for path in cache.rglob("*")} == {0}
+
+
+def test_a_cache_of_root_is_one_sentence_with_the_command(home: Path) -> None:
+    """A user whose cache an earlier root left behind is told whose it is, and the command that mends it."""
+    Shelf("things", keep=2).get("key", fill)
+    said = as_user(lambda: Shelf("things", keep=2).get("key", fill))
+
+    assert "belongs to 'root' and cannot be written: run 'sudo chown -R 65534 " in said
+    assert f"{home}/.cache/crashinit'" in said
+
+
+def test_a_full_disk_of_the_cache_is_not_blamed_on_the_results(
+    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the probe's answer cannot be stored, the sentence names the cache and CRASHINIT_CACHE."""
+    mounted = tmp_path / "small"
+    mounted.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(mounted)], check=True)
+    try:
+        monkeypatch.setenv("CRASHINIT_CACHE", str(mounted))
+        with suppress(OSError):
+            (mounted / "filler").write_bytes(bytes(1 << 20))
+        with pytest.raises(
+            HostError, match=f"the disk of '{mounted}' is full; make room there, or set CRASHINIT_CACHE"
+        ):
+            accel._remember(accel.Accel("tcg", "no reason"))
+        assert [path.name for path in mounted.iterdir()] == ["filler"]
+    finally:
+        subprocess.run(["umount", str(mounted)], check=True)

@@ -2,6 +2,7 @@
 
 import os
 import select
+import shlex
 import signal
 import subprocess
 import sys
@@ -11,7 +12,7 @@ import pytest
 from crashinit.errors import HostError, UsageError
 from crashinit.machine import image as image_module
 from crashinit.machine.cache import Shelf
-from crashinit.machine.image import Recipe, explain, image
+from crashinit.machine.image import Recipe, as_root, explain, image
 
 
 def test_interrupted_build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -56,6 +57,16 @@ def test_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         assert [path.name for path in (mounted / "images").iterdir() if path.is_dir()] == []
     finally:
         subprocess.run(["umount", str(mounted)], check=True)
+
+
+def test_the_command_for_root_is_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It names this very program, this cache and the packages beyond the standard ones, in a form for a shell."""
+    monkeypatch.setenv("CRASHINIT_CACHE", str(tmp_path / "my cache"))
+
+    assert shlex.split(as_root(("lvm2", "udev"))) == [
+        *("sudo", "env", f"CRASHINIT_CACHE={tmp_path / 'my cache'}", sys.executable, "-m", "crashinit.cli"),
+        *("image", "build", "lvm2"),
+    ]
 
 
 def test_unknown_package(tmp_path: Path) -> None:

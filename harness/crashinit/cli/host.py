@@ -27,9 +27,17 @@ images = typer.Typer(help="What machines are made from.", rich_markup_mode=None)
 app.add_typer(images, name="image")
 
 
-@images.callback()
-def _images() -> None:
-    """A group, although it has one command so far."""
+@images.command("build")
+def image_build(
+    packages: Annotated[
+        list[str] | None, typer.Argument(metavar="PACKAGE", help="Debian packages beyond the standard ones.")
+    ] = None,
+) -> int:
+    """Build the guest image, if the cache does not hold it; print its path. This is all that needs root."""
+    from crashinit.machine import image
+
+    say(str(image.image(tuple(packages or ()), note=lambda text: say(text, sys.stderr)).path))
+    return OK
 
 
 @images.command("box")

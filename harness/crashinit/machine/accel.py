@@ -12,7 +12,7 @@ from pathlib import Path
 
 from crashinit.errors import CrashinitError, UsageError
 from crashinit.machine import owned, qemu
-from crashinit.machine.cache import MIB, cache_dir, digest
+from crashinit.machine.cache import MIB, cache_dir, digest, disk_errors, give_back
 from crashinit.machine.files import File
 from crashinit.machine.image import Image
 from crashinit.machine.payload import appended
@@ -65,11 +65,20 @@ def accelerator(image: Image, *, note: Callable[[str], None] = lambda text: None
     if known is None:
         note("looking whether KVM boots a guest here")
         known = probe(image)
-        answer = _answer()
-        fresh = answer.with_suffix(f".{os.getpid()}.tmp")
-        fresh.write_text(json.dumps(asdict(known)))
-        fresh.rename(answer)
+        _remember(known)
     return known
+
+
+def _remember(known: Accel) -> None:
+    answer = _answer()
+    fresh = answer.with_suffix(f".{os.getpid()}.tmp")
+    with disk_errors(cache_dir()):
+        try:
+            fresh.write_text(json.dumps(asdict(known)))
+            give_back(fresh)
+            fresh.rename(answer)
+        finally:
+            fresh.unlink(missing_ok=True)
 
 
 def probe(image: Image) -> Accel:
@@ -78,7 +87,8 @@ def probe(image: Image) -> Accel:
     os.write(initrd.fd, appended(image.initrd.read_bytes()))
     kernel = Kernel(File.open(image.kernel).sealed(), initrd.sealed(), f"{CMDLINE} crashinit.probe ")
     disk = File.on_disk()
-    os.ftruncate(disk.fd, MIB)
+    with disk_errors(cache_dir()):
+        os.ftruncate(disk.fd, MIB)
     try:
         qemu = Qemu(Hardware("kvm", 256 * MIB), kernel, [Layer(disk, "raw")], File.in_memory("ram"))
     except CrashinitError as problem:

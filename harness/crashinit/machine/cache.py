@@ -9,6 +9,8 @@ leftovers and sweeps them.
 import errno
 import hashlib
 import os
+import pwd
+import shlex
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -25,12 +27,29 @@ def cache_dir() -> Path:
     """$CRASHINIT_CACHE, by default ~/.cache/crashinit; made if it does not exist."""
     path = Path(os.environ.get("CRASHINIT_CACHE") or Path.home() / ".cache" / "crashinit").absolute()
     try:
+        made = [place for place in (path, *path.parents) if not place.exists()]
         path.mkdir(parents=True, exist_ok=True)
+        for place in reversed(made):
+            give_back(place)
     except OSError as problem:
         raise HostError(
             f"the cache directory '{path}' cannot be made ({problem.strerror}); set CRASHINIT_CACHE to another one"
         ) from problem
     return path
+
+
+def give_back(path: Path) -> None:
+    """Give a file or directory that root made in a user's directory to this user, who called root by sudo(8).
+
+    Else the user could not use the cache any more after `sudo` built an image there.
+    """
+    caller = os.environ.get("SUDO_UID", "")
+    if os.geteuid() != 0 or not caller.isdecimal():
+        return
+    directory = path.parent.stat()
+    if directory.st_uid == int(caller) != 0:
+        for each in (path, *path.rglob("*")) if path.is_dir() else (path,):
+            os.chown(each, directory.st_uid, directory.st_gid, follow_symlinks=False)
 
 
 def digest(*parts: bytes | str) -> str:
@@ -53,12 +72,30 @@ def disk_errors(where: Path) -> Iterator[None]:
             raise HostError(
                 f"the disk of '{where}' is full; make room there, or set CRASHINIT_CACHE to a directory elsewhere"
             ) from problem
+        if problem.errno in (errno.EACCES, errno.EPERM) and (owner := _other_owner(Path(problem.filename or where))):
+            raise HostError(
+                f"'{problem.filename or where}' belongs to {owner} and cannot be written: run "
+                f"'sudo chown -R {os.geteuid()} {shlex.quote(str(cache_dir()))}', or set CRASHINIT_CACHE to another "
+                "directory"
+            ) from problem
         if problem.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
             raise HostError(
                 f"'{problem.filename or where}' cannot be written ({problem.strerror}); "
                 "set CRASHINIT_CACHE to a directory that can"
             ) from problem
         raise
+
+
+def _other_owner(path: Path) -> str:
+    """Who owns the file, or the directory in which it was to be made; "" if that is this user."""
+    place = next((place for place in (path, *path.parents) if place.exists()), Path("/"))
+    owner = place.stat().st_uid
+    if owner == os.geteuid():
+        return ""
+    try:
+        return f"'{pwd.getpwuid(owner).pw_name}'"
+    except KeyError:  # no user of this host
+        return f"the user {owner}"
 
 
 def require_space(where: Path, size: int) -> None:
@@ -84,15 +121,18 @@ class Shelf:
         Another process that wants the same entry waits until this one is done. Raises HostError on a full disk.
         """
         with disk_errors(self.path):
-            self.path.mkdir(parents=True, exist_ok=True)
+            if not self.path.exists():
+                self.path.mkdir(exist_ok=True)
+                give_back(self.path)
             entry, rubble = self.path / key, self.path / f"{key}.tmp"
-            with self._lock(key):
+            with self._locked(key):
                 if not entry.is_dir():
                     if rubble.exists():
                         shutil.rmtree(rubble)
                     rubble.mkdir()
                     try:
                         build(rubble)
+                        give_back(rubble)
                         rubble.rename(entry)
                     finally:
                         shutil.rmtree(rubble, ignore_errors=True)
@@ -100,8 +140,12 @@ class Shelf:
             self._prune(key)
             return entry
 
-    def _lock(self, key: str) -> FileLock:
-        return FileLock(self.path / f"{key}.lock", thread_local=False)
+    @contextmanager
+    def _locked(self, key: str, *, blocking: bool = True) -> Iterator[None]:
+        lock = self.path / f"{key}.lock"
+        with FileLock(lock, thread_local=False).acquire(blocking=blocking):
+            give_back(lock)
+            yield
 
     def _prune(self, wanted: str) -> None:
         """Remove dead builders' leftovers and all but the most recently used entries, none that is locked."""
@@ -111,9 +155,8 @@ class Shelf:
             key = path.name.removesuffix(".tmp")
             if key == wanted:
                 continue
-            lock = self._lock(key)
             try:
-                with lock.acquire(blocking=False):
+                with self._locked(key, blocking=False):
                     shutil.rmtree(path, ignore_errors=True)
             except Timeout:
                 continue  # someone is at work on it

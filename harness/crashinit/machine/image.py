@@ -6,8 +6,10 @@ disk from a directory.
 
 import gzip
 import os
+import shlex
 import shutil
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -102,7 +104,7 @@ class Recipe:
             )
         if os.geteuid() != 0:
             raise HostError(
-                "building the guest image needs root (once, later runs do not): run 'sudo -E crashinit run'"
+                f"building the guest image needs root (once, later runs do not): run '{as_root(self.packages)}'"
             )
         require_space(self.where, SPACE_TO_BUILD)
         self._install()
@@ -162,6 +164,12 @@ class Recipe:
         if exit_status != 0:
             sentence = explain(argv, exit_status, text, self.where)
             raise UsageError(sentence) if sentence.startswith("there is no package") else HostError(sentence)
+
+
+def as_root(packages: Iterable[str] = ()) -> str:
+    """The command by which a user builds the image in his own cache: sudo(8) may change $HOME and $PATH."""
+    command = [sys.executable, "-m", "crashinit.cli", "image", "build", *(p for p in packages if p not in PACKAGES)]
+    return shlex.join(["sudo", "env", f"CRASHINIT_CACHE={cache_dir()}", *command])
 
 
 def explain(argv: tuple[str, ...], exit_status: int, text: str, where: Path) -> str:

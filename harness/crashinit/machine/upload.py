@@ -86,11 +86,19 @@ class _Batch:
 
 
 def _walked(source: Path, target: str) -> Iterator[Upload]:
-    yield source, target
-    if source.is_dir() and not source.is_symlink():
-        for path in sorted(source.iterdir()):
-            if path.name != "__pycache__":
-                yield from _walked(path, f"{target.rstrip('/')}/{path.name}")
+    """A file, or a directory and all that is below it, a directory before what is in it."""
+    waiting = [(source, target)]
+    while waiting:
+        path, there = waiting.pop()
+        yield path, there
+        if path.is_dir() and not path.is_symlink():
+            try:
+                entries = sorted(path.iterdir(), reverse=True)
+            except OSError as error:
+                raise UsageError(f"'{path}' cannot be put into a machine: {error.strerror}.") from error
+            waiting += [
+                (entry, f"{there.rstrip('/')}/{entry.name}") for entry in entries if entry.name != "__pycache__"
+            ]
 
 
 def _size(path: Path) -> int:
