@@ -197,8 +197,9 @@ class TrialRunner:
             again = driven.init()
             after_again = driven.observe(digests=digests)
             exercise = driven.exercise()
-            shutdown = driven.shutdown()
-            after_shutdown = driven.observe(after_shutdown=True)
+            if not exercise.hung:
+                shutdown = driven.shutdown()
+                after_shutdown = driven.observe(after_shutdown=True)
         return Evidence(
             trial=trial,
             fault_run=run,

@@ -52,8 +52,14 @@ def used_before(crashinit_runner: TrialRunner, machine: Machine) -> Observation 
 
 
 @pytest.fixture
+def interrupted() -> list[Run]:
+    """The inits of a test that were killed or that refused: what they had begun explains what the kernel says later."""
+    return []
+
+
+@pytest.fixture
 def broken(
-    reference: Callable[[Setup], Evidence], record_property: Callable[[str, object], None]
+    reference: Callable[[Setup], Evidence], record_property: Callable[[str, object], None], interrupted: list[Run]
 ) -> Callable[..., dict[str, str]]:
     """After a run that was an init: look at the driver and, if the run succeeded, use it, start it once more and shut
     it down. The clauses that fail, each with its reason; they are noted in the test's report as well.
@@ -74,7 +80,7 @@ def broken(
         evidence = Evidence(
             trial="condition",
             fault="concurrent" if beside else "kill",
-            earlier=list(beside),
+            earlier=list(beside) or interrupted,
             fault_run=run,
             fired=None,
             before=before,
@@ -112,7 +118,7 @@ def recovers(broken: Callable[..., dict[str, str]]) -> Callable[..., Run]:
 
 
 @pytest.fixture
-def refuses(broken: Callable[..., dict[str, str]]) -> Callable[..., str]:
+def refuses(broken: Callable[..., dict[str, str]], interrupted: list[Run]) -> Callable[..., str]:
     """Init fails with one sentence that holds these words, and touches nothing; returns the sentence.
 
     One that succeeds is judged by what it did to what was there `before`.
@@ -125,6 +131,7 @@ def refuses(broken: Callable[..., dict[str, str]]) -> Callable[..., str]:
 
         if succeeded(run):
             pytest.fail(f"init succeeded, and these clauses fail: {broken(driven, run, before)}")
+        interrupted.append(run)
         assert not run.timed_out
         assert len(lines) == 1, run.stderr
         assert [word for word in words if word not in lines[0]] == [], lines[0]
@@ -135,14 +142,15 @@ def refuses(broken: Callable[..., dict[str, str]]) -> Callable[..., str]:
 
 
 @pytest.fixture
-def killed_at() -> Callable[..., Run]:
+def killed_at(interrupted: list[Run]) -> Callable[..., Run]:
     """Start an init and kill it at this boundary; the run so far."""
 
     def kill(driven: Driven, boundary: str, victim: str = "tree") -> Run:
         state = driven.begin_init(boundary)
         assert state["operation"], f"'{boundary}' did not occur"
         driven.machine.call("gate_kill", gate=state["gate"], victim=victim)
-        return driven.finish(state["gate"])
+        interrupted.append(driven.finish(state["gate"]))
+        return interrupted[-1]
 
     return kill
 

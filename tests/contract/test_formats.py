@@ -2,8 +2,10 @@
 
 import json
 
+import pytest
 from crashinit.contract import formats
-from crashinit.contract.formats import DeviceRecord, TransactionRecord, read_docker
+from crashinit.contract.formats import DeviceRecord, TransactionRecord, read_containerd, read_docker
+from crashinit.guest.probe import record_text
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -114,3 +116,18 @@ def test_any_text_of_containerd_is_read_without_an_exception(texts: dict[str, st
 def test_an_unknown_format_has_no_records() -> None:
     """What cannot be read is not guessed at."""
     assert formats.read("none", {"metadata/base": DEVICE}, "metadata").devices == {}
+
+
+@pytest.mark.parametrize("number", [1, 9, 31, 32, 49, 127, 128, 300])
+def test_a_snapshots_number_is_read_as_it_is_recorded(number: int) -> None:
+    """Of the bytes of a number some are letters; evidence of the first format has such a number as a letter."""
+    low, high = number & 0x7F, number >> 7
+    raw = bytes([low | 0x80, high]) if high else bytes([low])
+    key = "v1/snapshots/default/7/base/id"
+    texts = [record_text(key, raw), *([raw.decode()] if 32 <= number < 127 else [])]
+    device = {"name": f"p-snap-{number}", "parent_name": "", "device_id": 1, "size": 1, "state": 4}
+
+    for text in texts:
+        found = read_containerd({f"m.db/{key}": text, "p.db/devices/x": json.dumps(device)})
+        assert found.base is not None
+        assert found.base.initialized

@@ -1,5 +1,6 @@
 """The probe and the exercise over a pool that a few commands make, without any driver."""
 
+import hashlib
 from typing import Any
 
 import pytest
@@ -78,6 +79,55 @@ def test_a_damaged_base_is_found(pool: Machine) -> None:
         assert base.check_exit != 0
 
 
+@pytest.mark.parametrize(
+    ("tool", "part"), [("thin_dump", "pool, base"), ("blkid", "base"), ("e2fsck", "base"), ("thin_check", "thin_check")]
+)
+def test_a_missing_tool_is_the_harnesss_fault(pool: Machine, tool: str, part: str) -> None:
+    """What nobody could look at is neither absent nor broken."""
+    pool.run("sh", "-ec", 'rm "$(command -v "$0")"', tool).check()
+    if tool == "thin_check":
+        pool.run("sh", "-ec", "dmsetup remove test-base; dmsetup remove test-pool; losetup -D").check()
+    seen = probe(pool, after_shutdown=tool == "thin_check")
+
+    assert seen.problems == []
+    assert [sentence.partition(":")[0] for sentence in seen.unseen] == [part]
+    assert f"'{tool}' could not be run: No such file or directory" in seen.unseen[0]
+
+
+BROKEN = """
+mkdir -p $0/metadata
+truncate -s 16M /run/broken.img
+loop=$(losetup -f --show /run/broken.img)
+dmsetup create broken --table "0 32768 linear $loop 0"
+mkfs.ext4 -q /dev/mapper/broken
+mount /dev/mapper/broken $0/metadata
+mkdir $0/metadata/d
+for n in $(seq 100); do echo '{}' > $0/metadata/d/layer$n; done
+sync
+dmsetup load broken --table "0 32768 error"
+dmsetup suspend --nolockfs broken
+dmsetup resume broken
+echo 3 > /proc/sys/vm/drop_caches
+"""
+
+
+def test_a_file_system_that_fails_is_a_problem_and_no_error(machine: Machine) -> None:
+    """What gives EIO is the state, and a sentence says so."""
+    machine.run("sh", "-ec", BROKEN, ROOT).check()
+    seen = probe(machine)
+
+    assert seen.unseen == []
+    assert any(found.startswith("metadata: ") and found.endswith("Input/output error") for found in seen.problems)
+
+
+def test_a_machine_without_nodes_is_a_problem_and_no_error(machine: Machine) -> None:
+    """Where /dev/mapper is gone, dm devices cannot be observed."""
+    machine.run("mv", "/dev/mapper", "/dev/elsewhere").check()
+    seen = probe(machine)
+
+    assert [found.partition(":")[0] for found in seen.problems] == ["dm", "mapper_nodes"]
+
+
 def test_a_suspended_base_is_a_problem_and_no_hang(pool: Machine) -> None:
     """What could not be read is a sentence."""
     pool.run("dmsetup", "suspend", "test-base").check()
@@ -135,6 +185,63 @@ def test_leftovers_are_seen(machine: Machine) -> None:
     assert [f"{ROOT}/mnt"] == [mount.target for mount in seen.mounts]
 
 
+def test_each_mount_over_another_is_seen(machine: Machine) -> None:
+    """Three mounts on one place are three, and a root that is mounted on itself twice is so twice."""
+    script = (
+        "mkdir -p $0/mnt; for n in 1 2 3; do mount -t tmpfs none $0/mnt; done; mount --bind $0 $0; mount --bind $0 $0"
+    )
+    machine.run("sh", "-ec", script, ROOT).check()
+
+    targets = [mount.target for mount in probe(machine).mounts]
+    assert (targets.count(f"{ROOT}/mnt"), targets.count(ROOT)) == (3, 2)
+
+
+def test_the_disk_that_the_root_lies_on_is_no_mount_of_the_driver(machine: Machine) -> None:
+    """It was there before; what is mounted over it is the driver's."""
+    script = "mkdir -p $0; modprobe brd rd_nr=1 rd_size=16384; mkfs.ext4 -q /dev/ram0; mount /dev/ram0 $0"
+    machine.run("sh", "-ec", script, ROOT).check()
+    assert probe(machine).mounts == []
+
+    machine.run("mount", "--bind", ROOT, ROOT).check()
+    assert [mount.target for mount in probe(machine).mounts] == [ROOT]
+
+
+def test_files_are_seen_with_all_that_one_more_init_may_change(machine: Machine) -> None:
+    """Owner, link, attributes, and the content of what is small."""
+    script = (
+        "mkdir -p $0; cd $0; echo a > small; truncate -s 1M large; ln -s there link; chown 7:8 small;"
+        "python3 -c \"import os; os.setxattr('small', 'user.x', b'v')\""
+    )
+    machine.run("sh", "-ec", script, ROOT).check()
+    seen = {entry.path: entry for entry in probe(machine).files}
+
+    assert (seen["small"].owner, seen["small"].xattrs) == ("7:8", {"user.x": b"v".hex()})
+    assert seen["small"].digest == hashlib.sha256(b"a\n").hexdigest()
+    assert (seen["link"].link, seen["link"].digest, seen["large"].digest) == ("there", "", "")
+
+
+def test_a_process_that_left_its_control_group_is_seen(machine: Machine) -> None:
+    """Whoever appeared since the mark is the driver's, but for what the harness runs and what daemons start."""
+    machine.call("mark")
+    machine.run("sh", "-c", "setsid sleep 1001 > /dev/null 2>&1 &").check()
+    script = "echo $$ > /sys/fs/cgroup/cgroup.procs; sleep 1002 > /dev/null 2>&1 & exit 0"
+    gate = machine.call("gate_start", argv=["sh", "-c", script], root=ROOT, deadline=30.0)["gate"]
+    machine.call("gate_finish", gate=gate)
+    machine.run("udevadm", "trigger").check()  # its workers are udevd's children
+    seen = probe(machine)
+
+    assert [(process.name, process.argv[1:], process.outside) for process in seen.processes] == [
+        ("sleep", ["1002"], True)
+    ]
+
+
+def test_without_a_mark_nobody_is_a_stranger(machine: Machine) -> None:
+    """Who was there at the beginning is not known, so nobody can be said to have come."""
+    machine.run("sh", "-c", "env -i setsid sleep 1001 > /dev/null 2>&1 &").check()
+
+    assert probe(machine).processes == []
+
+
 @pytest.mark.parametrize("active", [True, False])
 def test_exercise_leaves_no_trace(pool: Machine, active: bool) -> None:
     """A good base can be used, and all is as before."""
@@ -154,5 +261,34 @@ def test_exercise_says_where_it_failed(pool: Machine) -> None:
     pool.run("wipefs", "-a", "/dev/mapper/test-base").check()
     done = Exercise.model_validate(pool.call("exercise", spec=SPEC))
 
-    assert (done.ok, done.stage) == (False, "mount")
+    assert (done.ok, done.stage, done.unseen, done.hung) == (False, "mount", False, False)
     assert [device.name for device in probe(pool).dm] == ["test-base", "test-pool"]
+
+
+def test_exercise_without_its_tools_is_the_harnesss_fault(pool: Machine) -> None:
+    """Whether the base can be used is then not known."""
+    pool.run("sh", "-ec", 'rm "$(command -v blkid)"').check()
+    done = Exercise.model_validate(pool.call("exercise", spec=SPEC))
+
+    assert (done.ok, done.stage, done.unseen) == (False, "mount", True)
+
+
+HANG = """
+dmsetup remove test-base
+dmsetup remove test-pool
+data=$(losetup -n -O NAME -j $0/devicemapper/data)
+meta=$(losetup -n -O NAME -j $0/devicemapper/metadata)
+dmsetup create slow --table "0 131072 linear $data 0"
+dmsetup create test-pool --table "0 131072 thin-pool $meta /dev/mapper/slow 128 0 1 skip_block_zeroing"
+dmsetup suspend --nolockfs slow
+"""
+
+
+def test_an_exercise_that_hangs_holds_nobody_up(pool: Machine) -> None:
+    """Data that never come are a failure at a stage, the agent answers on, and the machine is said to be of no use."""
+    pool.run("sh", "-ec", HANG, ROOT).check()
+    done = Exercise.model_validate(pool.call("exercise", spec=SPEC, timeout=120.0))
+
+    assert (done.ok, done.hung) == (False, True)
+    assert done.message.endswith("the machine is of no more use")
+    assert pool.run("echo", "here").check().stdout == "here\n"

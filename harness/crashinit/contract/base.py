@@ -101,4 +101,6 @@ def base_usable(case: Case) -> Verdict:
         raise NotSeenError("the base was not tried")
     if exercise.ok:
         return Verdict("pass")
+    if exercise.unseen:
+        raise NotSeenError(f"the harness could not try the base, at '{exercise.stage}': {exercise.message}")
     return Verdict("fail", f"a snapshot of the base failed at '{exercise.stage}': {quoted(exercise.message)}")

@@ -69,7 +69,9 @@ class Case:
             raise NotApplicableError("the init with the fault hung in the kernel, so no init came after it")
 
     def demand_a_shutdown(self) -> None:
-        """End the clause as n/a if nothing was left to shut down, because one more init failed: that is C11's."""
+        """End the clause as n/a if nothing could be shut down: one more init failed (C11), the exercise hung (C08)."""
+        if self.evidence.exercise is not None and self.evidence.exercise.hung:
+            raise NotApplicableError("the exercise of the base hung, so nothing could be shut down after it")
         again = self.evidence.again
         if self.evidence.shutdown is None and again is not None and not succeeded(again):
             raise NotApplicableError("one more init failed, so nothing was there to be shut down")

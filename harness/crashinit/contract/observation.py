@@ -174,7 +174,8 @@ class Exercise(Record):
     ok: bool
     stage: str  # the last stage begun: "snapshot", "activate", "mount", "write", "read", "unmount", "remove"
     message: str
-    hung: bool = False  # it hangs in the kernel and cannot be ended: the machine is of no more use
+    hung: bool = False  # it had to be given up, and what it holds cannot be cleaned up: the machine is of no more use
+    unseen: bool = False  # it failed for want of something that the harness owes, such as a tool
 
 
 class Evidence(Record):

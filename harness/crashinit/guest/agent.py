@@ -18,7 +18,8 @@ Calls (all times in seconds, all binary data in base64):
                                    the file is there
     get(path, offset, size)        -> {"data"}: `size` bytes from there on, or less at the file's end
     disk(serial, timeout)          wait until the disk with that serial number has its node; -> {"node": "/dev/vdb"}
-    mark()                         remember the kernel log's position: `probe` reports only what came later
+    mark()                         remember the kernel log's position, and (the first time) which processes there are:
+                                   `probe` reports only what came later
     gate_start(argv, env, root, deadline, stop, ready)
                                    run a command under the gate; -> state. `ready` is for daemons, whose init is over
                                    when it is met: {"log": regular expression}, {"file": path} or {"socket": path}
@@ -62,6 +63,7 @@ from pathlib import Path
 from typing import Any
 
 from . import disks, exercise, probe, process
+from .census import TAG, Census
 from .gate import Gate, GateError
 from .kernel_log import KernelLog
 from .transport import Pipe, Port
@@ -78,6 +80,7 @@ class Agent:
     def __init__(self) -> None:
         self._log = KernelLog()
         self._log.report_hung_tasks()
+        self._census = Census()
         self._gates: dict[str, Gate] = {}
         self._started = 0
 
@@ -102,7 +105,7 @@ class Agent:
         self, argv: Sequence[str], input: str = "", timeout: float = 60.0, env: Mapping[str, str] | None = None
     ) -> dict[str, Any]:
         """Run a command as root."""
-        ended = process.run(argv, base64.b64decode(input), timeout, env)
+        ended = process.run(argv, base64.b64decode(input), timeout, {TAG: "1", **(env or {})})
         return {
             "exit": ended.exit,
             "stdout": ended.stdout.decode("utf-8", "replace"),
@@ -140,8 +143,9 @@ class Agent:
         return {"node": disks.node(serial, timeout)}
 
     def mark(self) -> None:
-        """Forget the kernel's messages so far."""
+        """Forget the kernel's messages so far, and remember who is there: what comes later is the driver's."""
         self._log.mark()
+        self._census.take()
 
     def gate_start(
         self,
@@ -187,7 +191,7 @@ class Agent:
 
     def probe(self, spec: Mapping[str, Any]) -> dict[str, Any]:
         """Observe."""
-        return probe.observe(probe.Spec.of(spec), self._log)
+        return probe.observe(probe.Spec.of(spec), self._log, self._census)
 
     def exercise(self, spec: Mapping[str, Any]) -> dict[str, Any]:
         """Use the base."""

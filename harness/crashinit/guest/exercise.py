@@ -5,14 +5,17 @@ A snapshot of the base is made, mounted, written, read back and removed, under n
 
 import ctypes
 import errno
+import json
 import os
 import random
+import signal
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from . import dm, metadata, probe
+from . import dm, metadata, probe, process
+from .gaps import Gaps, is_ours, reason
 from .seccomp import LIBC
 
 NAME = "crashinit-exercise"
@@ -20,6 +23,7 @@ TARGET = Path("/run/crashinit-exercise")
 FIRST_ID = 0xFFFFFE  # near the end of the 24-bit thin ids, where no driver is; taken ids are passed over
 TRIES = 16
 SIZE = 256 * 1024  # bytes written
+LIMIT = 20.0  # seconds; it takes less than one
 OPTIONS = {"xfs": "nouuid"}  # the snapshot bears its origin's UUID
 
 
@@ -28,35 +32,86 @@ class _StageError(Exception):
 
 
 class _Stages:
-    """Remembers the last stage begun."""
+    """Remembers the last stage begun, and tells it to whoever waits."""
 
-    def __init__(self) -> None:
-        self.current = "snapshot"
+    def __init__(self, told: int) -> None:
+        self._told = told
+        self.begin("snapshot")
 
     def begin(self, name: str) -> None:
         self.current = name
+        os.write(self._told, f"{name}\n".encode())
 
 
-def exercise(spec: probe.Spec) -> dict[str, Any]:
-    """Try it, and clean up whatever happens; the result as contract.observation.Exercise."""
-    stages = _Stages()
+def exercise(spec: probe.Spec, limit: float = LIMIT) -> dict[str, Any]:
+    """Try it, and clean up whatever happens; the result as contract.observation.Exercise.
+
+    A child does it: a mount that hangs in the kernel holds up the child alone. What it has not cleaned up then stays,
+    so the machine is of no more use; `hung` says so.
+    """
+    told, telling = os.pipe()
+    child = os.fork()
+    if child == 0:
+        _in_the_child(spec, telling)
+    os.close(telling)
+    pidfd = os.pidfd_open(child)
+    try:
+        in_time = process.wait_readable(pidfd, limit)
+        if not in_time:
+            os.kill(child, signal.SIGKILL)
+        dead = in_time or process.wait_readable(pidfd, process.REAP_LIMIT)
+        if dead:
+            os.waitpid(child, 0)
+        os.set_blocking(told, False)
+        lines = _all_of(told).decode().splitlines()
+    finally:
+        os.close(pidfd)
+        os.close(told)
+    probe.settle()
+    if lines and lines[-1].startswith("{"):
+        result: dict[str, Any] = json.loads(lines[-1])
+        return result
+    how = f"it did not end within {limit:g} s" if dead else "it hangs in the kernel, and SIGKILL does not end it"
+    said = f"{how}; the machine is of no more use"
+    return {"ok": False, "stage": lines[-1] if lines else "snapshot", "message": said, "hung": True}
+
+
+def _in_the_child(spec: probe.Spec, telling: int) -> None:
+    """Do it and tell the result. Never returns."""
+    try:
+        os.write(telling, json.dumps(_tried(spec, telling)).encode())
+    finally:
+        os._exit(0)
+
+
+def _tried(spec: probe.Spec, telling: int) -> dict[str, Any]:
+    stages = _Stages(telling)
     try:
         _try(spec, stages)
-    except (OSError, _StageError) as error:
-        message = error.strerror or str(error) if isinstance(error, OSError) else str(error)
-        return {"ok": False, "stage": stages.current, "message": message}
-    finally:
-        probe.settle([])
+    except Exception as error:
+        result = {"ok": False, "stage": stages.current, "message": reason(error)}
+        # An error of a class that the state cannot bring about is the harness's own.
+        expected = isinstance(error, OSError | ValueError | _StageError)
+        return {**result, "unseen": is_ours(error) or not expected}
     return {"ok": True, "stage": stages.current, "message": ""}
 
 
+def _all_of(fd: int) -> bytes:
+    """What a pipe holds now."""
+    found = b""
+    with suppress(BlockingIOError):
+        while piece := os.read(fd, 1 << 16):
+            found += piece
+    return found
+
+
 def _try(spec: probe.Spec, stages: _Stages) -> None:
-    pool = metadata.live_pool(spec, probe.dm_devices([]))
+    pool = metadata.live_pool(spec, probe.dm_devices(Gaps()))
     if pool is None:
         raise _StageError(f"there is no live pool '{spec.pool_name}'")
     if pool["suspended"]:
         raise _StageError(f"the pool '{spec.pool_name}' is suspended")
-    spec, known = probe.located(spec, probe.metadata_texts(spec, []))
+    spec, known = probe.located(spec, probe.metadata_texts(spec, Gaps()))
     origin, sectors = _base(spec, known)
     written = random.Random(0).randbytes(SIZE)
     with ExitStack() as stack:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import dm, process
+from .gaps import Gaps
 from .names import read_text
 
 if TYPE_CHECKING:
@@ -24,7 +25,11 @@ SECTOR = 512  # bytes
 TOOL_LIMIT = 30.0  # seconds for one tool
 IMAGE_LIMIT = 1 << 28  # mapped bytes of a base that are copied into memory
 SUPERBLOCK = 4096  # bytes; all zero: the pool has not been formatted yet
-CHECKS = {"xfs": ("xfs_repair", "-n"), **dict.fromkeys(("ext2", "ext3", "ext4"), ("e2fsck", "-fn"))}
+CHECKS = {
+    "xfs": ("xfs_repair", "-n"),
+    "btrfs": ("btrfs", "check", "--readonly"),
+    **dict.fromkeys(("ext2", "ext3", "ext4"), ("e2fsck", "-fn")),
+}
 IMAGE = Path("/run/crashinit-base.img")  # always the same name, which the checks print
 UNKNOWN_FILESYSTEM = 2  # blkid's exit status when it recognises nothing
 FAULTY = 13  # containerd's snapshots/devmapper, DeviceState: a device that an interruption left half-made
@@ -84,28 +89,24 @@ def live_pool(spec: "Spec", devices: Sequence[Mapping[str, Any]]) -> Mapping[str
 
 
 def look(
-    spec: "Spec", devices: Sequence[Mapping[str, Any]], known: BaseRecord | None, problems: list[str]
+    spec: "Spec", devices: Sequence[Mapping[str, Any]], known: BaseRecord | None, gaps: Gaps
 ) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
     """The pool's metadata and the base's file system, as contract.observation has them."""
     base = next((device for device in devices if device["name"] == spec.base_name and device["live_table"]), None)
     pool = live_pool(spec, devices)
     if any(device["suspended"] for device in (pool, base) if device):
-        problems.append("the pool or the base is suspended, so neither could be read")
+        gaps.state("pool, base", "the pool or the base is suspended, so neither could be read")
         return None, None
-    try:
-        block, transaction, thins, data = _dump(spec, pool)
-    except FileNotFoundError:
-        return None, None  # no pool yet
-    except (OSError, ValueError, LookupError) as error:
-        problems.append(f"the pool's metadata could not be read: {error}")
+    dumped = None
+    with gaps.looking("pool, base", "the pool's metadata could not be read"):
+        dumped = _dump(spec, pool)
+    if dumped is None:
         return None, None
+    block, transaction, thins, data = dumped
     digests = {}
-    if spec.digests:
-        for thin in thins:
-            try:
-                digests[thin.id] = digest(data, thin.extents, block * SECTOR)
-            except OSError as error:
-                problems.append(f"the thin device {thin.id} could not be read: {error}")
+    for thin in thins if spec.digests else ():
+        with gaps.looking("pool", f"the thin device {thin.id} could not be read"):
+            digests[thin.id] = digest(data, thin.extents, block * SECTOR)
     listed = [
         {
             "id": thin.id,
@@ -116,27 +117,29 @@ def look(
         for thin in thins
     ]
     found = {"transaction": transaction, "block_size": block, "thin_devices": listed}
-    try:
+    with gaps.looking("base", "the base's file system could not be looked at"):
         if base:
             size = sum(int(line.split()[1]) for line in base["live_table"]) * SECTOR
             return found, filesystem(f"/dev/dm-{base['device'].partition(':')[2]}", size)
         thin_base = next((thin for thin in thins if known and thin.id == known.id), None)
         if known and thin_base:
             return found, _image(data, thin_base, block * SECTOR, known.size)
-    except (OSError, ValueError) as error:
-        problems.append(f"the base's file system could not be looked at: {error}")
     return found, None
 
 
-def _dump(spec: "Spec", pool: Mapping[str, Any] | None) -> tuple[int, int, list[Thin], str]:
-    """Block size in sectors, transaction, thin devices, and where the data are.
+def _dump(spec: "Spec", pool: Mapping[str, Any] | None) -> tuple[int, int, list[Thin], str] | None:
+    """Block size in sectors, transaction, thin devices, and where the data are; None if no pool was ever made.
 
-    Raises FileNotFoundError when there is no metadata at all, OSError or ValueError when it cannot be read.
+    Raises OSError or ValueError when the metadata cannot be read, ToolError when the harness cannot.
     """
     if pool is None:
-        with Path(spec.metadata).open("rb") as file:
-            if not any(file.read(SUPERBLOCK)):
-                raise FileNotFoundError(errno.ENOENT, "the metadata device was never formatted", spec.metadata)
+        try:
+            with Path(spec.metadata).open("rb") as file:
+                superblock = file.read(SUPERBLOCK)
+        except FileNotFoundError:
+            return None
+        if not any(superblock):
+            return None
         return (*_parse(_thin_dump([spec.metadata])), spec.data)
     words = str(pool["live_table"][0]).split()
     meta, data = device_path(words[3]), device_path(words[4])
@@ -155,7 +158,7 @@ def _dump(spec: "Spec", pool: Mapping[str, Any] | None) -> tuple[int, int, list[
 
 
 def _thin_dump(arguments: list[str]) -> bytes:
-    ended = process.run(["thin_dump", *arguments], timeout=TOOL_LIMIT)
+    ended = process.tool(["thin_dump", *arguments], TOOL_LIMIT)
     if ended.exit:
         raise ValueError(f"thin_dump ended with {ended.exit}: {' '.join(ended.output[-300:].split())}")
     return ended.stdout
@@ -226,7 +229,7 @@ def digest(data: str, extents: Sequence[Extent], block: int) -> str:
 def _image(data: str, thin: Thin, block: int, size: int) -> dict[str, Any]:
     """Look at an inactive base through a sparse copy of its mapped blocks."""
     if thin.mapped_blocks * block > IMAGE_LIMIT:
-        raise ValueError(f"it has {thin.mapped_blocks} mapped blocks, more than fit into memory")
+        raise process.ToolError(f"it has {thin.mapped_blocks} mapped blocks, more than the harness takes into memory")
     zeros = bytes(block)
     try:
         with IMAGE.open("wb") as image:
@@ -242,7 +245,7 @@ def _image(data: str, thin: Thin, block: int, size: int) -> dict[str, Any]:
 def filesystem(path: str, size: int) -> dict[str, Any]:
     """What blkid and a read-only check say of a device or an image, as contract.observation.Filesystem.
 
-    Raises ValueError when a tool hangs.
+    Raises ToolError when a tool is missing or too slow, ValueError when it hangs or cannot make sense of what is there.
     """
     blkid = _tool(["blkid", "-p", "-u", "filesystem", "-o", "export", path])
     if blkid.exit not in (0, UNKNOWN_FILESYSTEM):
@@ -257,7 +260,4 @@ def filesystem(path: str, size: int) -> dict[str, Any]:
 
 
 def _tool(argv: list[str]) -> process.Ended:
-    ended = process.run(argv, timeout=TOOL_LIMIT)
-    if ended.timed_out:
-        raise ValueError(f"'{argv[0]}' did not end within {TOOL_LIMIT:g} s")
-    return ended
+    return process.tool(argv, TOOL_LIMIT)

@@ -14,6 +14,10 @@ OUTPUT_LIMIT = 1 << 20  # bytes of each stream that are kept
 REAP_LIMIT = 5.0  # seconds to wait for a killed process, which may hang in the kernel
 
 
+class ToolError(Exception):
+    """A tool of the harness could not do its work; the state that it was to look at has no part in that."""
+
+
 @dataclass(frozen=True)
 class Ended:
     """How a command ended; a negative `exit` is a signal."""
@@ -24,6 +28,7 @@ class Ended:
     stderr: bytes
     seconds: float
     timed_out: bool
+    hung: bool = False  # it hangs in the kernel: REAP_LIMIT seconds after SIGKILL it was still there
 
     @property
     def output(self) -> str:
@@ -81,4 +86,24 @@ def run(argv: Sequence[str], input: bytes = b"", timeout: float = 60.0, env: Map
             os.close(pidfd)
         code = child.poll()
         exit_status = -signal.SIGKILL if code is None else code
-        return Ended(list(argv), exit_status, kept(stdout), kept(stderr), time.monotonic() - begin, timed_out)
+        seconds = time.monotonic() - begin
+        return Ended(list(argv), exit_status, kept(stdout), kept(stderr), seconds, timed_out, hung=code is None)
+
+
+def tool(argv: Sequence[str], limit: float) -> Ended:
+    """Run a tool of the harness that looks at the driver's state.
+
+    Raises ToolError when it is not there, cannot be started, does not end within `limit` seconds or is killed, as for
+    want of memory; ValueError when it hangs in the kernel, which is the state's doing.
+    """
+    try:
+        ended = run(argv, timeout=limit)
+    except OSError as error:
+        raise ToolError(f"'{argv[0]}' could not be run: {error.strerror}") from error
+    if ended.hung:
+        raise ValueError(f"'{argv[0]}' hangs in the kernel")
+    if ended.timed_out:
+        raise ToolError(f"'{argv[0]}' did not end within {limit:g} s")
+    if ended.exit == -signal.SIGKILL:
+        raise ToolError(f"'{argv[0]}' was killed")
+    return ended
