@@ -91,6 +91,15 @@ def test_a_driver_is_described_in_less_than_thirty_lines(name: str) -> None:
         (DAEMON + "expect = { fstype = 4 }", "'fstype' is 4: input should be a valid string"),
         (DAEMON + "options = " + "[" * 5000, "not valid TOML: its brackets are nested too deeply"),
         (DAEMON + "options = " + "9" * 5000, "not valid TOML: Exceeds the limit"),
+        (DAEMON.replace('log = "ready"', 'file = "run/d"'), "'ready.file': 'run/d' must be an absolute path"),
+        (DAEMON.replace('log = "ready"', f'socket = "/{"s" * 120}"'), "the path of a Unix socket has less than 108"),
+        (DAEMON.replace('"ready"', f'"{"(" * 2000 + ")" * 2000}"'), "is no regular expression: "),
+        (DAEMON.replace('"ready"', '"a{99999999999}"'), "is no regular expression: "),
+        (DAEMON.replace('"ready"', r"'\u00e9'"), "is no regular expression: bad escape"),
+        (
+            DAEMON.replace("/var/lib/d", f"/{'d' * 300}"),
+            "'root': a path has less than 4096 bytes, and no name in it more",
+        ),
         (DAEMON.replace("ready = ", "#"), "a driver needs a 'shutdown' command, unless it is a daemon"),
     ],
 )

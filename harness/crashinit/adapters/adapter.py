@@ -2,6 +2,7 @@
 
 import difflib
 import importlib.util
+import os
 import re
 import tomllib
 from collections.abc import Sequence
@@ -40,6 +41,8 @@ EXPECTED = [
     key for key in Expectation.model_fields if key not in ("metadata_format", "deadline", "features", "not_applicable")
 ]
 PYTHON = "python:"  # what the name of an importable Python package begins with
+PATH_MAX, NAME_MAX = 4096, 255  # bytes, <linux/limits.h>
+SOCKET_PATH_MAX = 108  # bytes, sun_path in unix(7)
 PLACE = re.compile(r"\{(\w+)\}")  # a word of a command in whose place something is put
 PLACES = ("root", "options", "id")
 
@@ -55,10 +58,13 @@ def _guest_path(path: str) -> str:
     parts = path.split("/")
     if not path.startswith("/") or {".", ".."} & set(parts) or not any(parts):
         raise ValueError(f"'{path}' must be an absolute path in the machine, without '.' and '..', and not '/' itself")
+    if len(os.fsencode(path)) >= PATH_MAX or any(len(os.fsencode(part)) > NAME_MAX for part in parts):
+        raise ValueError(f"a path has less than {PATH_MAX} bytes, and no name in it more than {NAME_MAX}")
     return path
 
 
 GuestPath = Annotated[str, AfterValidator(_guest_path)]
+GuestPathOrNone = Annotated[str, AfterValidator(lambda path: path and _guest_path(path))]
 
 
 class Source(Part):
@@ -106,17 +112,19 @@ class Ready(Part):
     """When init is over: by default when its process ends; for a daemon, when one of these is met."""
 
     log: str = ""  # a regular expression that a line of its output matches
-    file: str = ""  # a path that it makes, or writes anew
-    socket: str = ""  # the path of a Unix socket at which it listens
+    file: GuestPathOrNone = ""  # a path that it makes, or writes anew
+    socket: GuestPathOrNone = ""  # the path of a Unix socket at which it listens
 
     @model_validator(mode="after")
     def _one(self) -> Self:
         if len(self.condition) != 1:
             raise ValueError("give one of 'log', 'file' and 'socket'")
         try:
-            re.compile(self.log)
-        except re.error as error:
+            re.compile(os.fsencode(self.log))  # of bytes, as the machine takes it
+        except (re.error, OverflowError, RecursionError) as error:
             raise ValueError(f"'{self.log}' is no regular expression: {error}") from None
+        if len(os.fsencode(self.socket)) >= SOCKET_PATH_MAX:
+            raise ValueError(f"the path of a Unix socket has less than {SOCKET_PATH_MAX} bytes")
         return self
 
     @property
@@ -154,7 +162,7 @@ class Adapter(Part):
     title: str = Field(min_length=1, max_length=200)
     root: GuestPath
     # the directory above the root that holds all that belongs to the driver; "": the root
-    data_root: Annotated[str, AfterValidator(lambda path: path and _guest_path(path))] = ""
+    data_root: GuestPathOrNone = ""
     init: tuple[str, ...] = Field(min_length=1)
     ready: Ready | None = None  # of a daemon, whose init does not end its process
     before: tuple[tuple[str, ...], ...] = ()  # run ahead of each init, outside the gate: what a driver finds there

@@ -47,7 +47,7 @@ OPTION_OF = {
     "deadline": "--deadline",
     "fault": "--fault",
 }
-DEFAULTS = ("fresh", "init")  # what an exploration does not bear in its name
+UNNAMED_IN_IDS = ("fresh", "init")  # values that the name of an exploration, and so its trials' ids, leave out
 
 
 @app.command()
@@ -173,7 +173,11 @@ def explore(
             {
                 "title": f"Every boundary of the init is struck: {fault.value}.",
                 "name": "/".join(
-                    ["explore", fault.value, *(word for word in (root, recovery) if word and word not in DEFAULTS)]
+                    [
+                        "explore",
+                        fault.value,
+                        *(word for word in (root, recovery) if word and word not in UNNAMED_IN_IDS),
+                    ]
                 ),
                 "fault": fault.value,
                 "step": "all",
