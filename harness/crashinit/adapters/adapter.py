@@ -34,8 +34,9 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).parent
 # An adapter's name becomes a directory's name.
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}", re.ASCII)
-NAME_IS = "letters, digits and '._+-', at most 64 of them, a letter or digit first"
+NAME_LIMIT = 64  # characters
+NAME = re.compile(rf"[A-Za-z0-9][A-Za-z0-9._+-]{{,{NAME_LIMIT - 1}}}", re.ASCII)
+NAME_IS = f"letters, digits and '._+-', at most {NAME_LIMIT} of them, a letter or digit first"
 # What [expect] may say: the rest of an Expectation comes from the adapter's other keys, or is no string and no number.
 EXPECTED = [
     key for key in Expectation.model_fields if key not in ("metadata_format", "deadline", "features", "not_applicable")
