@@ -8,8 +8,10 @@ import functools
 import itertools
 import time
 import traceback
-from collections.abc import Callable, Iterator, Sequence, Set
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from pathlib import Path
+from types import MappingProxyType
 
 from crashinit import plan
 from crashinit.adapters import Adapter
@@ -24,6 +26,7 @@ from crashinit.events import (
     RunExtended,
     RunFinished,
     RunStarted,
+    TrialConfirmed,
     TrialFinished,
     TrialResult,
     TrialStarted,
@@ -38,6 +41,7 @@ from crashinit.result import failed, result_of
 from crashinit.scenario import POWER_CUT, Scenario
 from crashinit.trace import steps_of
 from crashinit.trial import TrialRunner
+from crashinit.tries import OFTEN, HowOften, Tries, carried, shared
 from crashinit.workers import Begun, Done, Failed, attempt, run_groups
 
 
@@ -130,6 +134,8 @@ def run(
     *,
     second: int = 0,
     done: Set[str] | None = None,
+    earlier: Sequence[TrialResult] = (),
+    often: HowOften = OFTEN,
 ) -> list[Outcome]:
     """Run the trials of these scenarios whose id is selected; the outcomes of those that ended.
 
@@ -160,7 +166,18 @@ def run(
             plan.write(out / PLAN, [*prepared.trials, *sample])
         return left([trial for trial in sample if select(trial.id)]), said
 
-    return run_trials(prepared, left(chosen), driver, provider, out, workers, emit, more if second else None)
+    return run_trials(
+        prepared,
+        left(chosen),
+        driver,
+        provider,
+        out,
+        workers,
+        emit,
+        more if second else None,
+        earlier=[result for result in earlier if select(result.id)],
+        often=often,
+    )
 
 
 def _planned(scenarios: Sequence[Scenario], driver: str, out: Path) -> Prepared:
@@ -218,45 +235,92 @@ def run_trials(
     emit: Listener,
     more: Callable[[], tuple[list[Trial], list[str]]] | None = None,
     recordings: Path | None = None,
+    earlier: Sequence[TrialResult] = (),
+    often: HowOften = OFTEN,
 ) -> list[Outcome]:
-    """Run planned trials on this many workers and judge each as it ends.
+    """Run planned trials on this many workers and judge each as it ends; then try those again that are to be.
 
     `more` is asked after them for trials that follow from them, and what of those is left out. `recordings`: the
-    directory of the run that planned them, if that is not `out`.
+    directory of the run that planned them, if that is not `out`. `earlier`: results that a run begins with which is
+    gone on with.
     """
     adapter = load_adapter(driver)
-    outcomes: list[Outcome] = []
+    results: dict[str, TrialResult] = {}
     begin = time.monotonic()
     interrupted = True
 
-    def batch(trials: Sequence[Trial]) -> None:
+    def ended(units: Sequence[Sequence[Trial]]) -> Iterator[Done | Failed]:
         make = functools.partial(make_runner, driver, provider, recordings or out)
-        messages = run_groups(list(groups(trials)), make, workers)
-        with contextlib.closing(messages):
+        with contextlib.closing(run_groups(units, make, workers)) as messages:
             for message in messages:
                 if isinstance(message, Begun):
                     emit(TrialStarted(message.trial.id, message.worker))
-                    continue
-                result = _judged(message, prepared, adapter, out)
-                outcomes.append(result.outcome)
-                emit(TrialFinished(result))
+                else:
+                    yield message
+
+    def batch(trials: Sequence[Trial]) -> None:
+        for message in ended(list(groups(trials))):
+            result = _judged(message, prepared, adapter, out)
+            results[result.id] = result
+            emit(TrialFinished(result))
+
+    def again(known: dict[str, TrialResult], trials: Sequence[Trial]) -> None:
+        """Each try is a unit of its own, so that a worker that dies costs one; those of a trial come in a row."""
+        in_order = [trial for group in groups(trials) for trial in group if trial.id in known]
+        units = [[trial] for trial in in_order for _ in range(often.more(known[trial.id]))]
+        if not units:
+            return
+        count = len({unit[0].id for unit in units})
+        emit(
+            Note(f"trying {count} {'trial' if count == 1 else 'trials'} again, {len(units)} tries: how often it comes")
+        )
+        tries = {unit[0].id: Tries(out, known[unit[0].id]) for unit in units}
+        waiting = Counter(unit[0].id for unit in units)
+        for message in ended(units):
+            trial = message.trial.id
+            evidence = message.evidence if isinstance(message, Done) else None
+            tries[trial].add(_judged(message, prepared, adapter, out, first=False), evidence)
+            waiting[trial] -= 1
+            if not waiting[trial]:
+                for result in _shared_results(tries[trial].result(), known, out):
+                    if result.id in results:
+                        results[result.id] = result
+                    emit(TrialConfirmed(result))
 
     emit(RunStarted(driver, provider, prepared.accel, [trial.id for trial in trials], prepared.left_out))
     try:
         batch(trials)
+        further: list[Trial] = []
         if more:
             further, left_out = more()
             emit(RunExtended([trial.id for trial in further], left_out))
             batch(further)
+        planned = list({trial.id: trial for trial in (*prepared.trials, *trials, *further)}.values())
+        again({**{result.id: result for result in earlier}, **results}, planned)
         interrupted = False
     finally:
         emit(RunFinished(time.monotonic() - begin, interrupted))
-    return outcomes
+    return [result.outcome for result in results.values()]
 
 
-def run_one(runner: TrialRunner, trial: Trial, prepared: Prepared, out: Path) -> TrialResult:
-    """Run one trial in this process and judge it."""
-    return _judged(attempt(runner, trial), prepared, runner.adapter, out)
+def run_one(
+    runner: TrialRunner,
+    trial: Trial,
+    prepared: Prepared,
+    out: Path,
+    often: HowOften = OFTEN,
+    known: Mapping[str, TrialResult] = MappingProxyType({}),
+) -> TrialResult:
+    """Run one trial in this process and judge it, as often as is asked for. `known`: results of those before it."""
+    first = _judged(attempt(runner, trial), prepared, runner.adapter, out)
+    if first.same_as:
+        return shared(first, known[first.same_as]) if first.same_as in known else first
+    tries = Tries(out, first)
+    for _ in range(often.more(first)):
+        message = attempt(runner, trial)
+        evidence = message.evidence if isinstance(message, Done) else None
+        tries.add(_judged(message, prepared, runner.adapter, out, first=False), evidence)
+    return tries.result()
 
 
 def judge_again(results: Sequence[TrialResult], out: Path) -> list[TrialResult]:
@@ -276,15 +340,19 @@ def judge_again(results: Sequence[TrialResult], out: Path) -> list[TrialResult]:
         except (KeyError, FileNotFoundError):
             raise UsageError(f"'{out}' lacks the plan or the evidence of '{old.id}': run it again.") from None
         reference, adapter = prepared.references[trial.setup], load_adapter(trial.driver)
-        again.append(result_of(trial, evidence, old.seconds, reference, adapter))
+        again.append(carried(old, result_of(trial, evidence, old.seconds, reference, adapter)))
     return again
 
 
-def _judged(message: Done | Failed, prepared: Prepared, adapter: Adapter, out: Path) -> TrialResult:
+def _judged(
+    message: Done | Failed, prepared: Prepared, adapter: Adapter, out: Path, *, first: bool = True
+) -> TrialResult:
+    """A try's result; the evidence of the first one is kept by the trial's name."""
     trial = message.trial
     if isinstance(message, Done):
         try:
-            store(out, trial.id, message.evidence)
+            if first:
+                store(out, trial.id, message.evidence)
             return result_of(trial, message.evidence, message.seconds, prepared.references[trial.setup], adapter)
         except HostError:  # the disk takes no more, and would not take the next trial's either
             raise
@@ -295,6 +363,17 @@ def _judged(message: Done | Failed, prepared: Prepared, adapter: Adapter, out: P
         return failed(trial, message.reason)
     told = store_error(out, trial.id, message.details).relative_to(out)
     return failed(trial, f"{message.reason} ('{told}' in the run's directory has the traceback)")
+
+
+def _shared_results(leader: TrialResult, known: Mapping[str, TrialResult], out: Path) -> Iterator[TrialResult]:
+    """The result of a trial that was tried again, and those of the trials that it stands for."""
+    yield leader
+    for follower in known.values():
+        if follower.same_as == leader.id:
+            if follower.outcome != leader.outcome:
+                own = {"trial": follower.id, "same_as": leader.id}
+                store(out, follower.id, stored(out, leader.id).model_copy(update=own))
+            yield shared(follower, leader)
 
 
 def groups(trials: Sequence[Trial]) -> Iterator[list[Trial]]:

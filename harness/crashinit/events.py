@@ -2,11 +2,21 @@
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, TypedDict
 
 Outcome = Literal["converged", "diverged", "not-fired", "error"]
 ClauseStatus = Literal["pass", "fail", "n/a"]
+CONFIRM = 2  # more tries of a trial that diverged, unless another number is asked for
 OUTCOMES: tuple[Outcome, ...] = ("converged", "diverged", "not-fired", "error")
+
+
+class Try(TypedDict):
+    """How one of several tries of a trial ended."""
+
+    outcome: Outcome
+    failed: list[str]  # the clauses that failed
+    restarts: int
+    reason: str
 
 
 @dataclass(frozen=True)
@@ -31,6 +41,9 @@ class TrialResult:
     replay: str  # the command that does this trial again
     recovered: bool | None = None  # whether some init succeeded after the fault; None: not recorded
     same_as: str = ""  # the trial that stands for this one, because its fault was the very same; "": it ran itself
+    seen: str = ""  # in how many of its tries it ended so: "2 of 3"; "": it was tried once
+    race: bool = False  # whether its tries ended differently
+    tries: list[Try] = field(default_factory=list)  # in their order, if there were several
 
     def as_json(self) -> dict[str, Any]:
         """The object as results.jsonl holds it."""
@@ -73,10 +86,17 @@ class TrialFinished:
 
 
 @dataclass(frozen=True)
+class TrialConfirmed:
+    """A trial that has ended was tried again; this result takes the place of the one before."""
+
+    result: TrialResult
+
+
+@dataclass(frozen=True)
 class RunFinished:
     seconds: float
     interrupted: bool
 
 
-Event = Note | RunStarted | RunExtended | TrialStarted | TrialFinished | RunFinished
+Event = Note | RunStarted | RunExtended | TrialStarted | TrialFinished | TrialConfirmed | RunFinished
 Listener = Callable[[Event], None]

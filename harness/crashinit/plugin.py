@@ -7,6 +7,7 @@ them collect the same ids. Modules in plain Python get machines by the fixtures 
 """
 
 import os
+import re
 from collections.abc import Iterable
 from contextlib import ExitStack
 from pathlib import Path
@@ -16,15 +17,17 @@ import pytest
 
 from crashinit import fixtures
 from crashinit.errors import CrashinitError
-from crashinit.events import Listener, Note, RunFinished, RunStarted, TrialFinished, TrialResult
+from crashinit.events import CONFIRM, Listener, Note, RunFinished, RunStarted, TrialFinished, TrialResult
 from crashinit.printable import one_line, printable
 
 OPTIONS = {
     "driver": "the driver under test: an adapter's name, or the path of an adapter file",
     "provider": "where machines come from: qemu (default) or vagrant",
     "out": "the directory of the run's results (default: reports/pytest)",
+    "confirm": f"how many more times a trial that diverged is tried (default: {CONFIRM})",
+    "repeat": "how many more times every trial is tried, also one that converged (default: 0)",
 }
-DEFAULTS = {"driver": "", "provider": "qemu", "out": "reports/pytest"}
+DEFAULTS = {"driver": "", "provider": "qemu", "out": "reports/pytest", "confirm": str(CONFIRM), "repeat": "0"}
 WORKER_PREPARED = "crashinit_prepared"  # in xdist's workerinput: the plan is there
 
 
@@ -40,6 +43,14 @@ def option(config: pytest.Config, name: str) -> str:
     """An option's value: command line, then environment, then ini file, then default."""
     given = config.getoption(f"--crashinit-{name}") or os.environ.get(f"CRASHINIT_{name.upper()}")
     return str(given or config.getini(f"crashinit_{name}") or DEFAULTS[name])
+
+
+def number(config: pytest.Config, name: str) -> int:
+    """An option that is a number; raises UsageError."""
+    text = option(config, name)
+    if not re.fullmatch("[0-9]{1,6}", text):
+        raise pytest.UsageError(f"crashinit: '--crashinit-{name}' is '{one_line(text)}', and must be a number.")
+    return int(text)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -63,6 +74,8 @@ class Campaign:
         self.driver = option(config, "driver")
         self.provider = option(config, "provider")
         self.out = Path(option(config, "out"))
+        self.tries = number(config, "confirm"), number(config, "repeat")
+        self.results: dict[str, TrialResult] = {}  # of this process
         self.is_worker = hasattr(config, "workerinput")
         self.prepared: Any = None
         self._stack = ExitStack()
@@ -188,8 +201,17 @@ class TrialItem(pytest.Item):
 
     def runtest(self) -> None:
         from crashinit import campaign
+        from crashinit.tries import HowOften
 
-        self.result = campaign.run_one(self.campaign.runner(), self.trial, self.campaign.prepared, self.campaign.out)
+        self.result = campaign.run_one(
+            self.campaign.runner(),
+            self.trial,
+            self.campaign.prepared,
+            self.campaign.out,
+            HowOften(*self.campaign.tries),
+            self.campaign.results,
+        )
+        self.campaign.results[self.trial.id] = self.result
         if self.result.outcome != "converged":
             raise TrialFailedError
 
@@ -202,9 +224,12 @@ class TrialItem(pytest.Item):
             if status == "fail"
         ]
         from crashinit.report.again import replay
+        from crashinit.report.kinds import how_often
 
         again = replay(self.result, self.campaign.out)
-        return "\n".join(map(printable, [f"{self.result.outcome}: {self.result.reason}", *failed, f"again: {again}"]))
+        often = [f"  {said}" for said in (how_often([self.result]),) if said]
+        lines = [f"{self.result.outcome}: {self.result.reason}", *often, *failed, f"again: {again}"]
+        return "\n".join(map(printable, lines))
 
     def reportinfo(self) -> tuple[os.PathLike[str] | str, int | None, str]:
         return self.path, None, self.name

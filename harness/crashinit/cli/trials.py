@@ -29,12 +29,19 @@ from crashinit.cli.app import (
     say,
 )
 from crashinit.errors import UsageError
+from crashinit.events import CONFIRM
 from crashinit.printable import one_line
 
 if TYPE_CHECKING:
     from crashinit.plan import Trial
     from crashinit.scenario import Scenario
 
+Confirm = Annotated[
+    int, typer.Option("--confirm", metavar="N", min=0, help="More tries of a trial that diverged: how often it comes.")
+]
+Repeat = Annotated[
+    int, typer.Option("--repeat", metavar="N", min=0, help="More tries of every trial, also of one that converged.")
+]
 SCENARIOS = Path("scenarios/steps")
 BUDGET = 200  # second faults of an exploration of depth 2
 # The option that sets a scenario's key
@@ -64,12 +71,16 @@ def run(
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in '--out'.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace the results in '--out'.")] = False,
     baseline: Baseline = None,
+    confirm: Confirm = CONFIRM,
+    repeat: Repeat = 0,
 ) -> int:
     """Run the trials of scenario files against a driver."""
     from crashinit import scenario
 
     find = functools.partial(scenario.find, paths or [SCENARIOS])
-    return _campaign(find, driver, provider, out, workers, select, baseline, resume=resume, force=force)
+    return _campaign(
+        find, driver, provider, out, workers, select, baseline, (confirm, repeat), resume=resume, force=force
+    )
 
 
 def _campaign(
@@ -80,6 +91,7 @@ def _campaign(
     workers: int,
     select: str,
     baseline: Path | None,
+    tries: tuple[int, int],
     *,
     resume: bool,
     force: bool,
@@ -88,15 +100,29 @@ def _campaign(
     """A campaign with all its reports; the exit code that the results deserve."""
     from crashinit import adapters, campaign
     from crashinit.report import baseline as known_failures
+    from crashinit.report import read
     from crashinit.report.results import finished_ids
     from crashinit.selection import matcher
+    from crashinit.tries import HowOften
 
     selected = matcher(select) if select else lambda _: True
     known = known_failures.load(baseline) if baseline else None
     directory = run_directory(out, adapters.load(driver).name, resume=resume, force=force)
     done = finished_ids(directory) if resume else None
     with disk_errors_of(directory), run_reports(directory, resume=resume) as emit:
-        campaign.run(find(), driver, provider.value, directory, workers, selected, emit, second=second, done=done)
+        campaign.run(
+            find(),
+            driver,
+            provider.value,
+            directory,
+            workers,
+            selected,
+            emit,
+            second=second,
+            done=done,
+            earlier=read(directory).results if resume else (),
+            often=HowOften(*tries),
+        )
     return exit_code(directory, known)
 
 
@@ -149,6 +175,8 @@ def explore(
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in '--out'.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace the results in '--out'.")] = False,
     baseline: Baseline = None,
+    confirm: Confirm = CONFIRM,
+    repeat: Repeat = 0,
 ) -> int:
     """Strike every boundary of a driver's init."""
     from crashinit import adapters, scenario
@@ -194,7 +222,17 @@ def explore(
     ]
     second = 0 if depth == 1 else sys.maxsize if everything else budget or BUDGET
     return _campaign(
-        lambda: scenarios, driver, provider, out, workers, select, baseline, resume=resume, force=force, second=second
+        lambda: scenarios,
+        driver,
+        provider,
+        out,
+        workers,
+        select,
+        baseline,
+        (confirm, repeat),
+        resume=resume,
+        force=force,
+        second=second,
     )
 
 
@@ -237,10 +275,13 @@ def replay(
     shell: Annotated[
         bool, typer.Option("--shell", help="Instead, a shell in the machine, with the init held at that point.")
     ] = False,
+    confirm: Confirm = CONFIRM,
+    repeat: Repeat = 0,
 ) -> int:
     """One trial again, or all trials of a plan."""
     from crashinit import campaign, kept
     from crashinit.selection import matcher
+    from crashinit.tries import HowOften
 
     plan, trials = _planned(target, source)
     if select:
@@ -264,6 +305,7 @@ def replay(
             workers,
             emit,
             recordings=plan.parent,
+            often=HowOften(confirm, repeat),
         )
     return exit_code(directory)
 

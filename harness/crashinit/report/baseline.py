@@ -21,6 +21,7 @@ from crashinit import textfile
 from crashinit.contract.clauses import CLAUSES
 from crashinit.errors import UsageError
 from crashinit.events import TrialResult
+from crashinit.report.kinds import how_often
 from crashinit.report.results import RunRecord
 from crashinit.report.words import many
 
@@ -34,7 +35,8 @@ HEADER = """\
 #
 # Go through the entries, and say in each 'reason' why it fails, or who knows of it. 'id' may hold '*' for many trials.
 # 'clauses' are the clauses that are known to fail: the failure of any other is new. Without it, any may fail.
-# 'sometimes = true' says that the failure is a race: the trial may converge as well.
+# 'sometimes = true' says that the failure is a race: the trial may converge as well. It is filled in where a trial was
+# tried several times and converged in some.
 """
 
 
@@ -59,7 +61,7 @@ class Known(BaseModel):
 
     def explains(self, result: TrialResult) -> bool:
         """Whether this failure is no more than what is known."""
-        failed = {clause for clause, status in result.clauses.items() if status == "fail"}
+        failed = set(_failed(result))
         return result.outcome != "error" and (not self.clauses or failed <= self.clauses)
 
 
@@ -155,9 +157,17 @@ def written(results: Sequence[TrialResult]) -> str:
 
 def _entry(result: TrialResult) -> str:
     lines = ["[[known]]", f"id = {_quoted(result.id)}", f"reason = {_quoted(result.reason)}"]
-    if failed := [_quoted(clause) for clause, status in result.clauses.items() if status == "fail"]:
-        lines.append(f"clauses = [{', '.join(failed)}]")
+    if failed := _failed(result):
+        lines.append(f"clauses = [{', '.join(map(_quoted, failed))}]")
+    if any(one["outcome"] == "converged" for one in result.tries):
+        lines.append(f"sometimes = true  # {how_often([result])}")
     return "\n".join(lines) + "\n"
+
+
+def _failed(result: TrialResult) -> list[str]:
+    """The clauses that failed, in any of the trial's tries."""
+    failed = {clause for clause, status in result.clauses.items() if status == "fail"}
+    return sorted(failed.union(*(one["failed"] for one in result.tries)))
 
 
 def _quoted(text: str) -> str:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from crashinit.events import TrialResult
+from crashinit.report.kinds import how_often
 from crashinit.report.results import RunRecord
 
 
@@ -47,7 +48,13 @@ def _details(before: TrialResult | None, after: TrialResult | None) -> list[str]
     details = []
     if before.outcome != after.outcome:
         reason = after.reason or before.reason
-        details.append(f"{before.outcome} -> {after.outcome}" + (f": {reason}" if reason else ""))
+        often = "; ".join(
+            f"in the {name} run {how_often([result])}"
+            for name, result in (("first", before), ("second", after))
+            if result.race
+        )
+        said = f"{before.outcome} -> {after.outcome}" + (f": {reason}" if reason else "")
+        details.append(said + (f" ({often})" if often else ""))
     if before.restarts != after.restarts:
         details.append(f"restarts {before.restarts} -> {after.restarts}")
     for clause in sorted(before.clauses.keys() | after.clauses.keys()):

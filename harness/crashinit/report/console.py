@@ -26,13 +26,14 @@ from crashinit.events import (
     RunExtended,
     RunFinished,
     RunStarted,
+    TrialConfirmed,
     TrialFinished,
     TrialResult,
     TrialStarted,
 )
 from crashinit.printable import all_on_one_line
 from crashinit.report.again import replay
-from crashinit.report.kinds import Kind, first, is_wedge, kind_of, kinds, restarts, short
+from crashinit.report.kinds import Kind, first, how_often, is_wedge, kind_of, kinds, restarts, short
 from crashinit.report.results import MARKS, NO_STEP, duration, table, worst
 from crashinit.report.words import many, middle_cut
 
@@ -59,6 +60,7 @@ class Progress:
         self.note = ""
         self.running: dict[str, tuple[int, float]] = {}  # id -> worker, moment of its start
         self.results: list[TrialResult] = []
+        self.confirmed: dict[str, TrialResult] = {}  # those that were tried again
         self._first: float | None = None
 
     def __call__(self, event: Event) -> None:
@@ -78,13 +80,16 @@ class Progress:
             case TrialFinished(result):
                 self.running.pop(result.id, None)
                 self.results.append(result)
+            case TrialConfirmed(result):
+                self.running.pop(result.id, None)
+                self.confirmed[result.id] = result
             case RunFinished():
                 self.running.clear()
 
     @property
     def all_results(self) -> list[TrialResult]:
         """Earlier results and new ones; a new one replaces the earlier one of the same trial."""
-        return list({**self._earlier, **{result.id: result for result in self.results}}.values())
+        return list({**self._earlier, **{result.id: result for result in self.results}, **self.confirmed}.values())
 
     @property
     def total(self) -> int:
@@ -102,8 +107,8 @@ class Progress:
         return 0.0 if start is None else self._now() - start
 
     def eta(self) -> float | None:
-        """Seconds that the rest will take at the pace so far; None while nothing has ended."""
-        if not self.results:
+        """Seconds that the rest will take at the pace so far; None while nothing has ended, or nothing is left."""
+        if not self.results or self.total == len(self.all_results):
             return None
         return self.elapsed() / len(self.results) * (self.total - len(self.all_results))
 
@@ -133,6 +138,8 @@ class LiveConsole:
                 _say(self._console, _failed(result))
                 if _is_first(result, self._told):
                     _say(self._console, short(result.reason), indent=4)
+            case TrialConfirmed(result) if result.race:
+                _say(self._console, _failed(result))
             case RunFinished():
                 self.close()
                 _closing(self._console, self._progress, event, self._out)
@@ -199,6 +206,8 @@ class QuietConsole:
                         for line in filter(None, [result.reason, replay(result, self._out)]):
                             _say(self._console, line, indent=4)
                 self._pace()
+            case TrialConfirmed(result) if result.race:
+                _say(self._console, _failed(result))
             case RunFinished():
                 _closing(self._console, self._progress, event, self._out)
             case _:
@@ -258,7 +267,8 @@ def _further(trials: Sequence[str]) -> str:
 
 def _failed(result: TrialResult) -> Text:
     line = Text(f"{MARKS[result.outcome]} {result.outcome}", style=STYLES[result.outcome])
-    return line.append(f"  {result.id}", style="not bold default")
+    line.append(f"  {result.id}", style="not bold default")
+    return line.append(f"  {often}", style="not bold default") if (often := how_often([result])) else line
 
 
 def _is_first(result: TrialResult, told: set[Kind]) -> bool:
@@ -313,6 +323,8 @@ def _kinds_of_failures(console: Console, results: Sequence[TrialResult], out: Pa
         line = Text(f"{MARKS[result.outcome]} {many(len(alike), 'trial')} ", style=STYLES[result.outcome])
         line.append(ENDINGS[result.outcome])
         line.append(f": {'' if clause == result.outcome else f'{clause}: '}{short(reason)}", style="not bold default")
+        if often := how_often(alike):
+            line.append(f" ({often})", style="not bold default")
         if is_wedge(result):
             line.append(f". {restarts(result)}", style="not bold default")
         _say(console, line)

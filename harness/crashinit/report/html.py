@@ -12,6 +12,7 @@ from markupsafe import Markup
 from crashinit.events import OUTCOMES, Outcome, TrialResult
 from crashinit.printable import printable
 from crashinit.report.again import replay
+from crashinit.report.kinds import how_often
 from crashinit.report.results import (
     MARKS,
     NO_STEP,
@@ -80,6 +81,7 @@ def render(run: RunRecord, out: Path) -> str:
         many=many,
         duration=duration,
         total_seconds=total_seconds,
+        how_often=how_often,
     )
 
 

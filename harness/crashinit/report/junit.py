@@ -8,6 +8,7 @@ from xml.etree import ElementTree as ET
 
 from crashinit.events import TrialResult
 from crashinit.report.again import replay
+from crashinit.report.kinds import how_often
 from crashinit.report.results import RunRecord, is_judged, total_seconds
 from crashinit.safe import write_text
 
@@ -69,12 +70,13 @@ def _case(suite: ET.Element, result: TrialResult) -> None:
     )
     if result.outcome != "converged":
         tag = "error" if result.outcome == "error" else "failure"
-        _element(case, tag, message=result.reason, type=result.outcome).text = _clean(_details(result))
+        often = f" ({how_often([result])})" if result.tries else ""
+        _element(case, tag, message=f"{result.reason}{often}", type=result.outcome).text = _clean(_details(result))
     _element(case, "system-out").text = _clean(f"{result.operation} (boundary {result.boundary})\n{result.replay}\n")
 
 
 def _details(result: TrialResult) -> str:
-    lines = [f"{result.outcome}: {result.reason}"]
+    lines = [f"{result.outcome}: {result.reason}", *filter(None, [how_often([result])])]
     lines += [
         f"{clause} {status}: {result.clause_reasons.get(clause, '')}".rstrip(": ")
         for clause, status in sorted(result.clauses.items())

@@ -59,6 +59,21 @@ def restarts(result: TrialResult) -> str:
     return f"No init succeeds any more ({result.restarts} tried)"
 
 
+def how_often(results: Iterable[TrialResult]) -> str:
+    """In how many of all their tries these trials ended so, and whether that is a race; "" if each was tried once."""
+    tried = [result for result in results if result.tries and not result.same_as]
+    if not tried:
+        return ""
+    outcomes = [(one["outcome"], result.outcome) for result in tried for one in result.tries]
+    tries = sum(outcome in ("converged", "diverged") for outcome, _ in outcomes)
+    times = sum(outcome == shown for outcome, shown in outcomes)
+    races = sum(result.race for result in tried)
+    said = f"seen {times} of {tries}"
+    if not races:
+        return said
+    return f"{said}: a race" if len(tried) == 1 else f"{said}: a race in {races} of {len(tried)}"
+
+
 def short(reason: str) -> str:
     """A reason on one line, of a length that a page bears."""
     line = " ".join(reason.split())

@@ -8,7 +8,7 @@ from pathlib import Path
 from crashinit.events import OUTCOMES, TrialResult
 from crashinit.report.again import replay
 from crashinit.report.gaps import Gaps
-from crashinit.report.kinds import came_up, first, is_wedge, kinds, restarts, short
+from crashinit.report.kinds import came_up, first, how_often, is_wedge, kinds, restarts, short
 from crashinit.report.markdown import block, code, text
 from crashinit.report.results import NO_STEP, RunRecord, duration, judged, read
 from crashinit.report.title import title
@@ -175,6 +175,9 @@ def _kind(run: RunRecord, results: Sequence[TrialResult], directory: Path, headi
     yield ""
     if others:
         yield f"With it {'fails' if len(others) == 1 else 'fail'} {text(', '.join(sorted(others)))}."
+        yield ""
+    if often := how_often(results):
+        yield f"Tried again: {often}."
         yield ""
     places: dict[tuple[str, str], list[str]] = {}
     for result in results:

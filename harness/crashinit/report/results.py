@@ -14,7 +14,18 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from crashinit.errors import UsageError
-from crashinit.events import OUTCOMES, Event, Outcome, RunExtended, RunFinished, RunStarted, TrialFinished, TrialResult
+from crashinit.events import (
+    OUTCOMES,
+    Event,
+    Outcome,
+    RunExtended,
+    RunFinished,
+    RunStarted,
+    TrialConfirmed,
+    TrialFinished,
+    TrialResult,
+    Try,
+)
 from crashinit.safe import write_text
 
 RESULTS = "results.jsonl"
@@ -76,6 +87,7 @@ class ResultsLog:
         self._resume = resume
         self._facts: dict[str, Any] = {}
         self._file: TextIO | None = None
+        self._doubled = False  # some trial has two lines
 
     @property
     def started(self) -> bool:
@@ -90,8 +102,9 @@ class ResultsLog:
                 self._facts["planned"] = list(dict.fromkeys([*self._facts["planned"], *event.trials]))
                 self._facts["left_out"] = [*self._facts["left_out"], *event.left_out]
                 write_text(self._out / RUN, _dump(self._facts))
-            case TrialFinished(result) if self._file is not None:
+            case TrialFinished(result) | TrialConfirmed(result) if self._file is not None:
                 self._file.write(json.dumps(result.as_json()) + "\n")
+                self._doubled |= isinstance(event, TrialConfirmed)
             case RunFinished() if self._file is not None:
                 self._finish(event)
             case _:
@@ -129,8 +142,16 @@ class ResultsLog:
         assert self._file is not None
         self._file.close()
         self._file = None
+        if self._doubled:
+            self._settle()
         self._facts |= {"seconds": round(event.seconds, 3), "interrupted": event.interrupted}
         write_text(self._out / RUN, _dump(self._facts))
+
+    def _settle(self) -> None:
+        """One line a trial: of one that was tried again, the last."""
+        path = self._out / RESULTS
+        lines = {json.loads(line)["id"]: line for line in path.read_text(encoding="utf-8").splitlines()}
+        write_text(path, "".join(f"{line}\n" for line in lines.values()))
 
 
 def read(out: Path) -> RunRecord:
@@ -217,6 +238,8 @@ def summary(run: RunRecord) -> dict[str, Any]:
         "accel": run.accel,
         "trials": len(run.results),
         **{outcome.replace("-", "_"): outcomes[outcome] for outcome in OUTCOMES},
+        "tried_again": sum(bool(result.tries) for result in run.results),
+        "races": sum(result.race for result in run.results),
         "seconds": run.seconds,
         "clauses": dict(sorted(clauses.items())),
         "planned": len(run.planned),
@@ -296,9 +319,19 @@ def _parse(line: str, where: str) -> TrialResult:
     try:
         data = json.loads(line)
         # A later version may write more keys than this one knows.
-        result = TrialResult(**{key: value for key, value in data.items() if key in names})
-    except (ValueError, TypeError, AttributeError) as error:
+        known = {key: value for key, value in data.items() if key in names}
+        result = TrialResult(**{**known, "tries": [_try(one) for one in known.get("tries", [])]})
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise UsageError(f"{where}: not a trial's result: {error}") from error
     if result.outcome not in OUTCOMES:
         raise UsageError(f"{where}: the outcome is '{result.outcome}', but may only be one of {', '.join(OUTCOMES)}.")
     return result
+
+
+def _try(data: Mapping[str, Any]) -> Try:
+    return Try(
+        outcome=data["outcome"],
+        failed=[str(clause) for clause in data["failed"]],
+        restarts=int(data["restarts"]),
+        reason=str(data["reason"]),
+    )
