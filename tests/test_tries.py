@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from crashinit import adapters, campaign, scenario
-from crashinit.contract.case import succeeded
+from crashinit.contract.said import succeeded
 from crashinit.events import RunFinished, RunStarted, TrialConfirmed, TrialFinished, TrialResult
 from crashinit.kept import EVIDENCE, read_prepared, stored
 from crashinit.machine.provider import get_provider
