@@ -36,10 +36,13 @@ ANYWHERE: dict[str, tuple[int | None, int]] = {
     "mount": (None, 1), "umount2": (None, 0), "move_mount": (2, 3), "mount_setattr": (0, 1), "pivot_root": (None, 1),
     "execve": (None, 0), "execveat": (0, 1),
 }  # fmt: skip
+SEMAPHORES = frozenset(("semget", "semop", "semctl", "semtimedop"))
+# What a call on semaphores says if it makes one, removes it, or gives it a value.
+SEMAPHORE_CHANGES = re.compile(r"\bIPC_CREAT\b|\bIPC_RMID\b|\bSETVAL\b|\bSETALL\b|\bIPC_SET\b|\bsem_op=-?[1-9]")
 # Calls that count and are aimed at nothing that has a name.
 NAMELESS = frozenset((
-    "sync", "fsopen", "fsconfig", "fsmount", "fspick", "open_tree", "io_submit", "io_uring_setup", "io_uring_enter",
-    "io_uring_register", "semget", "semop", "semctl", "semtimedop", "swapon", "swapoff", "quotactl", "init_module",
+    "sync", "fsopen", "fsconfig", "fsmount", "fspick", "open_tree", "io_uring_setup", "io_uring_enter",
+    "io_uring_register", "swapon", "swapoff", "quotactl", "init_module",
     "finit_module", "delete_module", "msync",
 ))  # fmt: skip
 FORKS = frozenset(("clone", "clone3", "fork", "vfork"))
@@ -73,6 +76,8 @@ ASKS = re.compile(
     r"|LOOP_GET_\w+|BLK(GET|ROGET|SSZGET|BSZGET|PBSZGET|IOMIN|IOOPT|ALIGNOFF|ROTATIONAL|DISCARDZEROES|RAGET|SECTGET)\w*"
     r"|TC\w+|TIO\w+|FIO(NCLEX|CLEX|NREAD|NBIO|QSIZE)|FDGET\w+|CDROM_\w+|HDIO_GET\w*|FS_IOC_(GET\w+|FIEMAP|FSGETXATTR)|FIBMAP"
 )
+# The descriptors that io_submit(2) is to write to or to flush.
+SUBMITTED = re.compile(r"aio_lio_opcode=IOCB_CMD_(?:PWRITEV?|FD?SYNC), aio_fildes=(\d+<[^,]*>)")
 CREATES = re.compile(r"\b(O_CREAT|O_TRUNC|O_TMPFILE|__O_TMPFILE)\b")
 LINE = re.compile(r"(\d+\.\d+) (\w+)\((.*)\)\s+= (.+)", re.DOTALL)
 DIED = re.compile(r"(\d+\.\d+) (\w+)\((.*) <unfinished \.\.\.>\)?(\s+= \?)?", re.DOTALL)
@@ -80,6 +85,7 @@ ASIDE = re.compile(r"\d+\.\d+ (---|\+\+\+) ")  # signals, and the end of a threa
 OPENED = re.compile(r"^-?\w+<(.*)>(\(deleted\))?$", re.DOTALL)
 NODE = re.compile(r"<(block|char) \d+:\d+>$")
 TEXT = re.compile(r'"((?:[^"\\]|\\.)*)"')
+PATH = re.compile(r"(?<=\w)<(?!<)(?:[^<>]|(?<=-)>|<[^<>]*>)*>")  # behind a descriptor; of a socket it may be 'a->b'
 # What differs from run to run in a name: the root's place in a device's name, and random parts.
 VARIES = ((re.compile(r"^([a-z]+)-\d+:\d+-\d+-"), r"\1-*-"), (re.compile(r"[0-9a-f]{32,}|\d{6,}"), "*"),
           (re.compile(r"/\.tmp[^/]*"), "/.tmp*"))  # fmt: skip
@@ -129,6 +135,12 @@ class _Call:
     def succeeded(self) -> bool:
         return not self.result.startswith(("-1", "?"))
 
+    @property
+    def took_effect(self) -> bool:
+        if self.name in SEMAPHORES and not SEMAPHORE_CHANGES.search(" ".join(self.arguments)):
+            return False  # it asks, or waits
+        return self.succeeded or self.name == "exit_group"
+
 
 @dataclass
 class _Process:
@@ -137,6 +149,7 @@ class _Process:
     ident: int
     program: str
     cwd: str = "/"
+    root: str = ""  # of a process that called chroot(2)
 
 
 @dataclass
@@ -155,14 +168,14 @@ class Reader:
             key=lambda call: call.time,
         )
         done, made = Counter[Change](), Counter[Change]()
-        self._begun = False
+        self._begun = self._ended = False
         main = calls[0].thread
         self._processes = {main: _Process(main, "strace")}
         self._main = main
         for call in calls:
             for change in self._changes(call):
                 made[change] += 1
-                done[change] += call.succeeded or call.name == "exit_group"
+                done[change] += call.took_effect
         return Seen(+done, made)
 
     def _changes(self, call: _Call) -> Iterator[Change]:
@@ -185,6 +198,8 @@ class Reader:
         elif call.name in ("execve", "execveat"):
             path = self._path(process, call, *ANYWHERE[call.name])
             process.program = PurePosixPath(path).name
+        elif call.name == "chroot":
+            process.root = self._path(process, call, None, 0)
         elif call.name == "chdir":
             process.cwd = self._path(process, call, None, 0)
         elif call.name == "fchdir":
@@ -206,14 +221,22 @@ class Reader:
         if name in HARMLESS or name in FORKS or name in ("chdir", "fchdir"):
             return None
         if name == "exit_group":
-            return (name, "") if process.ident == self._main else None
-        if name in NAMELESS:
+            if process.ident != self._main or self._ended:
+                return None
+            self._ended = True  # a process ends once, whichever of its threads ask for that
             return name, ""
+        if name in NAMELESS or name in SEMAPHORES:
+            return name, ""
+        if name == "io_submit":
+            paths = [
+                path for path, kind in map(_opened, SUBMITTED.findall(call.arguments[2])) if self._counts(path, kind)
+            ]
+            return (name, paths[0]) if paths else None
         if name == "ioctl":
             return self._ioctl(call)
         if name in BY_DESCRIPTOR:
             path, kind = _opened(call.arguments[BY_DESCRIPTOR[name]])
-            return (name, path) if kind == "block" or (kind == "" and self.concerns(path)) else None
+            return (name, path) if self._counts(path, kind) else None
         if name in ANYWHERE:
             if name.startswith("exec") and not self._begun:
                 self._begun = True  # the command's own start
@@ -249,6 +272,10 @@ class Reader:
             return f"ioctl {request}", next(filter(None, names), "")
         return f"ioctl {request}", path
 
+    def _counts(self, path: str, kind: str) -> bool:
+        """Whether what is open there is a block device or the driver's."""
+        return kind == "block" or (kind == "" and self.concerns(path))
+
     def concerns(self, path: str) -> bool:
         """Whether a path is the driver's: in its root, above it, or a node of device-mapper or a loop device."""
         inside = path == self.root or path.startswith(f"{self.root}/")
@@ -257,11 +284,12 @@ class Reader:
 
     def _path(self, process: _Process, call: _Call, at: int | None, index: int) -> str:
         """The absolute path that an argument names, with the machine's links of directories followed."""
-        start = process.cwd if at is None else _opened(call.arguments[at])[0]
         found = TEXT.match(call.arguments[index])
-        path = f"{start}/{_unescaped(found[1]) if found else ''}" if not (found and found[1][:1] == "/") else found[1]
+        named = _unescaped(found[1]) if found else ""
+        start = process.cwd if at is None else _opened(call.arguments[at])[0]
+        start = process.root if named.startswith("/") else start
         parts: list[str] = []
-        for part in _unescaped(path).split("/"):
+        for part in f"{start}/{named}".split("/"):
             if part == "..":
                 parts = parts[:-1]
             elif part not in ("", "."):
@@ -299,18 +327,15 @@ def _calls(thread: int, text: str) -> Iterator[_Call]:
 
 
 def _split(arguments: str) -> Iterable[str]:
-    """A call's arguments: at the commas that stand in no string, brackets or braces."""
+    """A call's arguments: at the commas that stand in no string, brackets, braces, or path of a descriptor."""
     depth, begin, at = 0, 0, 0
     while at < len(arguments):
         character = arguments[at]
-        if character == '"':
-            found = TEXT.match(arguments, at)
-            at = found.end() if found else len(arguments)
+        whole = {'"': TEXT, "<": PATH}.get(character)
+        if whole and (found := whole.match(arguments, at)):
+            at = found.end()
             continue
-        if arguments.startswith("=>", at):
-            at += 2
-            continue
-        depth += (character in "([{<") - (character in ")]}>")
+        depth += (character in "([{") - (character in ")]}")
         if character == "," and depth == 0:
             yield arguments[begin:at].strip()
             begin = at + 1

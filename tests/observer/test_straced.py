@@ -48,6 +48,15 @@ def read(*lines: str, **more: list[str]) -> Seen:
         ('mount("/dev/dm-2", "/mnt/x", "ext4", 0, "") = 0', "mount", "/mnt/x"),
         ('execve("/bin/../bin/sh", ["sh"], 0x7ffd /* 5 vars */) = 0', "execve", "/usr/bin/sh"),
         ("sync() = 0", "sync", ""),
+        ("semget(0xd4dfe2a, 1, IPC_CREAT|IPC_EXCL|0600) = 0", "semget", ""),
+        ("semctl(0, 0, IPC_RMID, NULL) = 0", "semctl", ""),
+        ("semtimedop(0, [{sem_num=0, sem_op=-1, sem_flg=IPC_NOWAIT}], 1, NULL) = 0", "semtimedop", ""),
+        (
+            "io_submit(0x7f, 2, [{aio_lio_opcode=IOCB_CMD_PREAD, aio_fildes=3</dev/sda<block 8:0>>, aio_nbytes=1}, "
+            "{aio_lio_opcode=IOCB_CMD_PWRITE, aio_fildes=4</dev/sdb<block 8:1>>, aio_nbytes=1}]) = 2",
+            "io_submit",
+            "/dev/sdb",
+        ),
         ("exit_group(0) = ?", "exit_group", ""),
     ],
 )  # fmt: skip
@@ -64,6 +73,7 @@ def test_a_change_is_named(line: str, call: str, thing: str) -> None:
         'mkdir("/tmp/x", 0700) = 0',
         'write(1</dev/null<char 1:3>>, "x", 1) = 1',
         "write(5<socket:[123]>, \"x\", 1) = 1",
+        'write(7<UNIX-STREAM:[12->34,"/run/a,b"]>, "a, b", 4) = 4',
         "ioctl(3</dev/mapper/control<char 10:236>>, DM_TABLE_STATUS, {version=[4, 0, 0]}) = 0",
         f"ioctl(3<{ROOT}/old>, TCGETS, 0x7ffd) = -1 ENOTTY (Inappropriate ioctl for device)",
         f"newfstatat(3<{ROOT}/old>, \"\", {{st_mode=S_IFREG|0600}}, AT_EMPTY_PATH) = 0",
@@ -72,6 +82,18 @@ def test_a_change_is_named(line: str, call: str, thing: str) -> None:
 def test_what_changes_nothing_is_no_change(line: str) -> None:
     """What is elsewhere, is there already, or only asks."""
     assert read(f"2.0 {line}").made == {}
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["semctl(0, 0, GETVAL, NULL) = 2", "semget(0xd4dfe2a, 1, 000) = 0", "semtimedop(0, [{sem_op=0}], 1, NULL) = 0"],
+)
+def test_a_look_at_a_semaphore_may_be_an_operation_and_need_not(line: str) -> None:
+    """It changes nothing, but to wait at one is a place where a driver may be stopped."""
+    seen = read(f"2.0 {line}")
+
+    assert seen.done == {}
+    assert sum(seen.made.values()) == 1
 
 
 def test_a_call_that_failed_was_made_and_not_done() -> None:
@@ -100,6 +122,24 @@ def test_programs_and_directories_are_followed_from_thread_to_thread() -> None:
         Change("mkfs", "mkdir", f"{ROOT}/b"): 1,
         Change("driver", "mkdir", f"{ROOT}/c"): 1,
     }
+
+
+def test_a_process_in_a_root_of_its_own_is_seen_from_outside() -> None:
+    """After chroot(2) a path begins where the process's root lies."""
+    seen = read(f'2.0 chroot("{ROOT}/old") = 0', '3.0 execve("/check", ["/check"], 0x7f) = 0')
+
+    assert seen.done == {Change("driver", "execve", f"{ROOT}/old/check"): 1}
+
+
+def test_the_end_of_the_driver_counts_once() -> None:
+    """Two threads may both ask for it."""
+    seen = read(
+        "2.0 clone3({flags=CLONE_THREAD}, 88) = 2", "3.0 exit_group(0) = ?", t2=["3.1 exit_group(0 <unfinished ...>"]
+    )
+    twice = [operation("driver", "exit_group"), operation("driver", "exit_group")]
+
+    assert differences(of_gate(twice), seen) == []
+    assert seen.made == {Change("driver", "exit_group", ""): 1}
 
 
 def test_a_call_that_no_table_knows_is_refused() -> None:
