@@ -9,6 +9,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
+from crashinit.contract import VERSION
 from crashinit.errors import UsageError
 from crashinit.events import Event, RunFinished, RunStarted, TrialFinished
 from crashinit.report import Reports, read, remake
@@ -86,6 +87,17 @@ def test_summary_has_the_fixed_keys_and_counts(tmp_path: Path) -> None:
         },
     }
     assert fixed == {key: summary[key] for key in fixed}
+
+
+def test_the_version_of_the_contract_is_told(tmp_path: Path) -> None:
+    """run.json and summary.json say by which contract a run was judged; a run that says nothing, by the first."""
+    report(tmp_path, results())
+    facts, summary = (json.loads((tmp_path / name).read_text()) for name in ("run.json", "summary.json"))
+    assert (facts["contract"], summary["contract"]) == (VERSION, VERSION)
+
+    del facts["contract"]
+    (tmp_path / "run.json").write_text(json.dumps(facts))
+    assert read(tmp_path).contract == 1
 
 
 def test_a_trial_without_a_verdict_counts_for_no_clause(tmp_path: Path) -> None:

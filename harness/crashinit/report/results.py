@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TextIO
 
+from crashinit.contract import VERSION
 from crashinit.errors import UsageError
 from crashinit.events import (
     OUTCOMES,
@@ -58,6 +59,7 @@ class RunRecord:
     seconds: float | None  # None: the run was killed, or is still going on
     interrupted: bool
     results: list[TrialResult]
+    contract: int = 1  # its version, by which the results were judged; 1 where the directory does not say
 
     @property
     def not_run(self) -> list[str]:
@@ -126,6 +128,7 @@ class ResultsLog:
             "started": earlier.get("started") or datetime.now(UTC).isoformat(timespec="seconds"),
             "planned": list(dict.fromkeys([*earlier.get("planned", []), *event.trials])),
             "left_out": list(dict.fromkeys([*earlier.get("left_out", []), *event.left_out])),
+            "contract": earlier.get("contract", 1) if earlier else VERSION,  # what is there was judged by that one
             "mask": self._mask,
             "clause_names": self._clause_names,
             "earlier_seconds": (earlier.get("earlier_seconds") or 0.0) + (earlier.get("seconds") or 0.0),
@@ -185,13 +188,15 @@ def read(out: Path) -> RunRecord:
         seconds=None if seconds is None else seconds + (facts.get("earlier_seconds") or 0.0),
         interrupted=bool(facts.get("interrupted", False)),
         results=list(results.values()),
+        contract=facts.get("contract", 1),
     )
 
 
 def rewrite(out: Path, results: Iterable[TrialResult], mask: Sequence[str], clause_names: Mapping[str, str]) -> None:
     """Replace a run's results, and what its record says of the contract that they were judged by."""
     write_text(out / RESULTS, "".join(json.dumps(result.as_json()) + "\n" for result in results))
-    write_text(out / RUN, _dump({**_facts(out), "mask": list(mask), "clause_names": dict(clause_names)}))
+    judged_by = {"contract": VERSION, "mask": list(mask), "clause_names": dict(clause_names)}
+    write_text(out / RUN, _dump({**_facts(out), **judged_by}))
 
 
 def finished_ids(out: Path) -> frozenset[str]:
@@ -245,6 +250,7 @@ def summary(run: RunRecord) -> dict[str, Any]:
         "planned": len(run.planned),
         "interrupted": run.interrupted,
         "started": run.started,
+        "contract": run.contract,
         "left_out": run.left_out,
         "mask": run.mask,
     }
