@@ -150,6 +150,22 @@ def test_a_base_that_cannot_be_used_fails_c08_alone() -> None:
     assert failed(bad) == {"C08": "a snapshot of the base failed at 'mount': wrong fs type"}
 
 
+def test_a_base_that_the_harness_could_not_try_is_no_failure_of_the_driver() -> None:
+    """Without its own tools the harness cannot say whether the base is of use."""
+    tool = Exercise(ok=False, stage="mount", message="'blkid' could not be run", unseen=True)
+    verdict = judge(evidence().model_copy(update={"exercise": tool}), reference(), EXPECTATION)["C08"]
+
+    assert (verdict.status, verdict.unseen) == ("fail", True)
+
+
+def test_an_exercise_that_hangs_is_the_drivers_failure_and_ends_the_trial() -> None:
+    """C08 fails; what would have come after it is not owed."""
+    hung = Exercise(ok=False, stage="mount", message="it hangs in the kernel", hung=True)
+    ended = evidence().model_copy(update={"exercise": hung, "shutdown": None, "after_shutdown": None})
+
+    assert failed(ended).keys() == {"C08"}
+
+
 def test_unknown_metadata_leaves_its_clauses_unjudged() -> None:
     """Where the metadata's format is unknown, what needs it is n/a with that reason, never a pass."""
     unknown = EXPECTATION.model_copy(update={"metadata_format": "none"})

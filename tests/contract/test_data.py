@@ -76,6 +76,17 @@ def test_data_that_one_more_init_destroys_fail_c12() -> None:
     assert failures.keys() == {"C11", "C12"}
 
 
+@pytest.mark.parametrize("changes", [{"digest": "d2"}, {"mapped_blocks": 0}], ids=["bytes", "blocks"])
+def test_a_users_device_that_one_more_init_changes_fails_c11(changes: dict[str, Any]) -> None:
+    """Only of the base, which each start writes to, blocks and bytes may differ."""
+    assert "C11" in failed(spoil_again(used(), change_layer(**changes)), against=reference(user_data=True))
+    assert USED.pool is not None
+    base = change_part(
+        "pool", thin_devices=[USED.pool.thin_devices[0].model_copy(update=changes), USED.pool.thin_devices[1]]
+    )
+    assert failed(spoil_again(used(), base), against=reference(user_data=True)) == {}
+
+
 def test_a_device_that_one_more_init_deletes_fails_c12() -> None:
     """The state after one more init is asked for all that the state after the re-init is."""
     assert USED.pool is not None

@@ -66,12 +66,10 @@ def messages(text: str) -> list[str]:
     """The messages in an output: its lines, each with those that go on with it, which are indented, or follow a colon,
     a comma or a backslash at a line's end."""
     found: list[str] = []
-    for line in text.splitlines():
-        if (found and line[:1].isspace() and line.strip()) or (
-            found and line.strip() and found[-1].endswith(CONTINUED)
-        ):
+    for line in filter(str.strip, text.splitlines()):
+        if found and (line[0].isspace() or found[-1].endswith(CONTINUED)):
             found[-1] += f" {line.strip()}"
-        elif line.strip():
+        else:
             found.append(line.strip())
     return found
 

@@ -52,12 +52,8 @@ def plainest(run: Run) -> str:
     last one that is the driver's own and not of a shell around it. "": it wrote nothing."""
     lines = _lines(run.stderr) or _lines(run.stdout)
     panic = next((line for line in lines if PANIC.match(line)), "")
-    return (
-        panic
-        or _exception(lines)
-        or next((line for line in reversed(lines) if not SHELL.match(line)), "")
-        or _last(lines)
-    )
+    own = [line for line in lines if not SHELL.match(line)]
+    return panic or _exception(lines) or _last(own) or _last(lines)
 
 
 def last_line(text: str) -> str:
