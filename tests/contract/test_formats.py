@@ -127,6 +127,7 @@ def test_a_snapshots_number_is_read_as_it_is_recorded(number: int) -> None:
     texts = [record_text(key, raw), *([raw.decode()] if 32 <= number < 127 else [])]
     device = {"name": f"p-snap-{number}", "parent_name": "", "device_id": 1, "size": 1, "state": 4}
 
+    assert texts[0] == raw.hex()
     for text in texts:
         found = read_containerd({f"m.db/{key}": text, "p.db/devices/x": json.dumps(device)})
         assert found.base is not None
