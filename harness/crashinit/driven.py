@@ -10,7 +10,7 @@ from typing import Any
 
 from crashinit.adapters import Adapter
 from crashinit.contract.observation import Exercise, Observation, Run
-from crashinit.contract.said import plainest, quoted, signal_name
+from crashinit.contract.said import ending, plainest, quoted, signal_name
 from crashinit.errors import DriverError, GuestError, UsageError
 from crashinit.machine.protocol import Completed, Machine
 from crashinit.plan import Setup
@@ -86,7 +86,7 @@ class Driven:
         if run.exit is None and not run.hung:
             self._daemon = gate
         elif run.exit == 0 and self.adapter.ready:
-            last = (run.stderr.strip().splitlines() or run.stdout.strip().splitlines() or [""])[-1].strip()
+            last = quoted(plainest(run))
             before = f"; before that: {last}" if last else ""
             said = f"crashinit: it ended with exit status 0 before it was ready{before}"
             run = run.model_copy(update={"exit": ENDED_EARLY, "stderr": f"{run.stderr.rstrip()}\n{said}".lstrip()})
@@ -164,6 +164,7 @@ class Driven:
 
         Raises DriverError when the driver fails at it.
         """
+        self.machine.call("mark")  # who comes from here on is the driver's
         self.populate()
         before = self.observe(digests=True)
         self.end()
@@ -175,9 +176,7 @@ class Driven:
         if ended is None:
             raise DriverError("without any fault, the daemon had ended before it was to be shut down")
         if not succeeded(ended):
-            how = f"did not end within {self.setup.deadline:g} s" if ended.timed_out else f"ended with {ended.exit}"
-            last = (ended.stderr.strip().splitlines() or ended.stdout.strip().splitlines() or ["nothing"])[-1].strip()
-            raise DriverError(f"without any fault, the shutdown {how}; the last that it wrote: {last}")
+            raise DriverError(f"without any fault, the shutdown {ending(ended)}")
 
     def populate(self) -> None:
         """Initialise the root and put known data into a device of its own.
