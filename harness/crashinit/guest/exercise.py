@@ -67,8 +67,8 @@ def exercise(spec: probe.Spec, limit: float = LIMIT) -> dict[str, Any]:
     finally:
         os.close(pidfd)
         os.close(told)
-    probe.settle()
     if lines and lines[-1].startswith("{"):
+        probe.settle()
         result: dict[str, Any] = json.loads(lines[-1])
         return result
     how = f"it did not end within {limit:g} s" if dead else "it hangs in the kernel, and SIGKILL does not end it"
