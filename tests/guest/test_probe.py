@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from crashinit.contract.observation import Exercise, Observation
+from crashinit.guest.probe import unescape
 from crashinit.machine.protocol import Machine
 
 ROOT = "/var/lib/test"
@@ -194,6 +195,30 @@ def test_each_mount_over_another_is_seen(machine: Machine) -> None:
 
     targets = [mount.target for mount in probe(machine).mounts]
     assert (targets.count(f"{ROOT}/mnt"), targets.count(ROOT)) == (3, 2)
+
+
+@pytest.mark.parametrize(
+    ("field", "path"),
+    [
+        ("caf\u00e9\\040x".encode(), "caf\u00e9 x"),
+        (b"a\\011b\\134040", "a\tb\\040"),
+        (b"\xe9\\040", "\udce9 "),
+        (b"plain", "plain"),
+    ],
+)
+def test_a_mount_point_is_spelt_as_its_directory_is(field: bytes, path: str) -> None:
+    """Octal escapes stand for bytes, whatever the others are; else what is mounted there would be entered."""
+    assert unescape(field) == path
+
+
+def test_what_is_mounted_on_an_odd_name_is_not_entered(machine: Machine) -> None:
+    """A blank and letters beyond ASCII in one name."""
+    directory = f"{ROOT}/caf\u00e9 x"
+    machine.run("sh", "-ec", 'mkdir -p "$0"; mount -t tmpfs none "$0"; : > "$0/in"', directory).check()
+    seen = probe(machine)
+
+    assert [entry.path for entry in seen.files] == ["caf\u00e9 x"]
+    assert [mount.target for mount in seen.mounts] == [directory]
 
 
 def test_the_disk_that_the_root_lies_on_is_no_mount_of_the_driver(machine: Machine) -> None:

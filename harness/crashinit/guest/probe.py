@@ -234,11 +234,11 @@ class Mount:
 def mount_table() -> list[Mount]:
     """Each mount, what lies on top last (proc(5), mountinfo)."""
     table = []
-    for line in Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="replace").splitlines():
-        left, _, right = line.partition(" - ")
-        _id, _parent, device, inner, target, options, *_ = left.split(" ")
-        fstype, source, _super = right.split(" ", 2)
-        table.append(Mount(device, unescape(inner), unescape(source), unescape(target), fstype, options))
+    for line in Path("/proc/self/mountinfo").read_bytes().split(b"\n")[:-1]:
+        left, _, right = line.partition(b" - ")
+        _id, _parent, device, inner, target, options, *_ = map(unescape, left.split(b" "))
+        fstype, source, _super = map(unescape, right.split(b" ", 2))
+        table.append(Mount(device, inner, source, target, fstype, options))
     return table
 
 
@@ -256,9 +256,9 @@ def is_block(number: str) -> bool:
     return Path(f"/sys/dev/block/{number}").exists()
 
 
-def unescape(word: str) -> str:
-    """A field of mountinfo without its octal escapes."""
-    return word.encode("utf-8", "surrogateescape").decode("unicode_escape") if "\\" in word else word
+def unescape(word: bytes) -> str:
+    """A field of mountinfo without its octal escapes, as a path is spelt elsewhere."""
+    return os.fsdecode(re.sub(rb"\\([0-7]{3})", lambda found: bytes([int(found[1], 8)]), word))
 
 
 def files(root: str, mounts: set[str], gaps: Gaps) -> list[dict[str, Any]]:
