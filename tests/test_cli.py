@@ -158,6 +158,27 @@ def test_compare_of_different_runs(tmp_path: Path, capsys: pytest.CaptureFixture
     assert "    C03 pass -> fail: two loops" in said
 
 
+def test_a_terminal_that_lacks_a_character_gets_an_escape(tmp_path: Path) -> None:
+    """Two drivers side by side, in ASCII: the sign for 'differs' is shown as an escape, and no line is lost."""
+    other = [replace(result, driver="other") for result in mixed()]
+    report(tmp_path / "a", results())
+    report(tmp_path / "b", other)
+    facts = json.loads((tmp_path / "b" / "run.json").read_text())
+    (tmp_path / "b" / "run.json").write_text(json.dumps({**facts, "driver": "other\x1b]0;owned\a [/nope]"}))
+    ended = subprocess.run(
+        [sys.executable, "-m", "crashinit.cli", "compare", "a", "b"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "PYTHONIOENCODING": "ascii:strict"},
+        capture_output=True,
+        text=True,
+    )
+
+    assert (ended.returncode, ended.stderr) == (1, "")
+    assert "\\u2260" in ended.stdout
+    assert "\\x1b]0;owned" in ended.stdout
+    assert "drivers come out differently" in ended.stdout
+
+
 @pytest.mark.parametrize(
     ("outcomes", "code"),
     [

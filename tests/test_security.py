@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
-from crashinit import printable, scenario, selection, textfile, yamlfile
+from crashinit import printable, safe, scenario, selection, textfile, yamlfile
 from crashinit.adapters import adapter
 from crashinit.guest import process
 from crashinit.machine import by_agent, channel, upload
@@ -17,6 +17,7 @@ PAGE = (ROOT / "docs" / "security.md").read_text()
     ("what", "limit"),
     [
         ("a scenario, an adapter file, a baseline", f"{textfile.LIMIT >> 20} MiB"),
+        ("a stored file of a run", f"{safe.LIMIT // safe.MIB} MiB"),
         ("lists and mappings in one another", f"{yamlfile.DEPTH}"),
         ("values in a scenario", f"{yamlfile.NODES:,}"),
         ("the name of a scenario", f"{scenario.NAME_LIMIT} characters"),

@@ -20,6 +20,7 @@ from pydantic import ConfigDict, TypeAdapter
 from crashinit.contract.observation import OperationRecord
 from crashinit.errnos import errors_of
 from crashinit.errors import UsageError
+from crashinit.printable import one_line
 from crashinit.safe import parsed, text, write_text
 from crashinit.scenario import Scenario
 from crashinit.trace import steps_of
@@ -89,7 +90,8 @@ def points(scenario: Scenario, operations: Sequence[OperationRecord]) -> list[Po
     steps = steps_of(operations)
     if scenario.at:
         known = {operation.key: (operation.n, step) for operation, step in zip(operations, steps, strict=True)}
-        return [Point(known.get(key, (0, ""))[1], "before", known.get(key, (0, ""))[0], key) for key in scenario.at]
+        keys = _asked_for(scenario, operations)
+        return [Point(known.get(key, (0, ""))[1], "before", known.get(key, (0, ""))[0], key) for key in keys]
     thinned = in_rows(operations) if scenario.representative else frozenset[int]()
     if scenario.step == "all":
         return [
@@ -114,6 +116,12 @@ def points(scenario: Scenario, operations: Sequence[OperationRecord]) -> list[Po
     return found
 
 
+def _asked_for(scenario: Scenario, operations: Sequence[OperationRecord]) -> list[str]:
+    """The keys that `at` names: as they are, or with escapes, as `crashinit trace` prints them."""
+    printed = {one_line(operation.key): operation.key for operation in operations}
+    return [printed.get(key, key) for key in scenario.at]
+
+
 def in_rows(operations: Sequence[OperationRecord]) -> frozenset[int]:
     """Indices of what one program asks of one object time and again in a row: all but the first, middle and last.
 
@@ -135,7 +143,7 @@ def left_out(scenario: Scenario, operations: Sequence[OperationRecord]) -> list[
     steps = steps_of(operations)
     keys = [operation.key for operation in operations]
     said: list[str] = []
-    for key in scenario.at:
+    for key in _asked_for(scenario, operations):
         if key not in keys:
             close = difflib.get_close_matches(key, keys, n=1)
             hint = f"the nearest that does is '{close[0]}'" if close else "'crashinit trace' lists those that do"

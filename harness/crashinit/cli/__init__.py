@@ -5,6 +5,7 @@ fails without a fault), 2 interrupted, 3 harness error, 4 usage error, 5 nothing
 when they run, so that --help is fast.
 """
 
+import io
 import os
 import signal
 import sys
@@ -21,6 +22,9 @@ __all__ = ["host", "main", "results", "trials"]
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; every error becomes one sentence on standard error and an exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a terminal that has not every character gets an escape for it
+            stream.reconfigure(errors="backslashreplace")
     previous = signal.signal(signal.SIGTERM, signal.default_int_handler)  # a cancelled CI job gets its report too
     try:
         code = app(args=arguments, prog_name="crashinit", standalone_mode=False)

@@ -62,9 +62,7 @@ def fail(sentence: str, code: int) -> int:
 
 def say(text: str, stream: TextIO | None = None) -> None:
     """Print a text, by default to standard output. Whatever is in it, it does nothing to the terminal."""
-    stream = stream or sys.stdout
-    encoding = stream.encoding or "utf-8"
-    print(printable(text, None).encode(encoding, "backslashreplace").decode(encoding), file=stream)
+    print(printable(text, None), file=stream or sys.stdout)
 
 
 def run_directory(out: Path | None, name: str, *, resume: bool, force: bool) -> Path:
