@@ -14,12 +14,14 @@ from crashinit.cli import trials
 from crashinit.cli.app import exit_code
 from crashinit.contract.observation import OperationRecord
 from crashinit.errors import UsageError
+from crashinit.events import RunFinished
 from crashinit.plan import Point, Setup, Trial, write
+from crashinit.report import Reports
 from crashinit.report import baseline as known_failures
 from crashinit.report.baseline import Known
 from crashinit.selection import matcher
 
-from .report.events import failing, mixed, report, results
+from .report.events import failing, mixed, report, results, sequence
 
 
 @pytest.fixture(autouse=True)
@@ -198,6 +200,29 @@ def test_exit_code_of_a_run(tmp_path: Path, outcomes: list[str], code: int) -> N
     assert code == exit_code(tmp_path / "run")
 
 
+@pytest.mark.parametrize(("interrupted", "code"), [(True, 2), (False, 3)])
+def test_planned_trials_without_a_result_are_no_pass(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], interrupted: bool, code: int
+) -> None:
+    """A run that is incomplete says how much is missing; a baseline does not make up for it."""
+    with Reports(tmp_path / "run") as emit:
+        for event in [*sequence(results())[:7], RunFinished(1.0, interrupted)]:
+            emit(event)
+
+    assert exit_code(tmp_path / "run") == code
+    assert "27 of the 30 planned trials have no result" in capsys.readouterr().err
+    assert exit_code(tmp_path / "run", []) == code
+
+
+def test_a_run_that_was_cut_off_is_no_pass(tmp_path: Path) -> None:
+    """Neither is one that lost its last results."""
+    report(tmp_path / "run", results())
+    path = tmp_path / "run/results.jsonl"
+    path.write_bytes(path.read_bytes()[:-200])
+
+    assert exit_code(tmp_path / "run") == 3
+
+
 def test_a_baseline_entry_that_names_nothing_fails_the_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """In a whole run an entry without a trial is as rotten as one that no longer fails."""
     report(tmp_path / "run", results())
@@ -211,8 +236,7 @@ def test_an_unexpected_error_is_one_sentence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A fault of crashinit itself ends with 3 and one sentence; the traceback is for those who ask for it."""
-    report(tmp_path / "run", results())
-    (tmp_path / "run/run.json").write_text('{"started": "yesterday"}')
+    monkeypatch.setattr("crashinit.report.remake", lambda _: [][0])
 
     assert cli.main(["report", "run"]) == 3
     plain = capsys.readouterr().err
@@ -292,6 +316,34 @@ def test_replay_finds_the_newest_plan_that_holds_the_trial(tmp_path: Path) -> No
     assert (new, [planned("a"), planned("new")]) == trials._planned(str(new), None)
     with pytest.raises(UsageError, match="no trial 'new' in the plan of 'reports/old'"):
         trials._planned("new", old.parent)
+
+
+def test_replay_does_not_choose_between_drivers() -> None:
+    """Where runs of several drivers have a trial of that id, the choice is shown, and a damaged run is none of it."""
+    for driver in ("dockerd", "reference"):
+        write(Path(f"reports/{driver}/plan.json"), [replace(planned("a"), driver=driver), planned(driver)])
+    Path("reports/broken").mkdir()
+    Path("reports/broken/plan.json").write_text("[")
+
+    with pytest.raises(UsageError, match="several drivers have a trial 'a'") as error:
+        trials._planned("a", None)
+    assert {"'--run reports/dockerd' (dockerd)", "'--run reports/reference' (reference)."} <= set(
+        str(error.value).partition("one of ")[2].split(", ")
+    )
+    assert trials._planned("a", Path("reports/dockerd"))[1][0].driver == "dockerd"
+    assert trials._planned("reference", None)[0] == Path("reports/reference/plan.json")
+
+
+def test_a_foreign_directory_is_refused_before_anything_runs() -> None:
+    """`--out` at a directory of somebody else, or at `/`."""
+    Path("scenario.yaml").write_text("title: kill it before mkfs\nstep: mkfs\n")
+    Path("mine").mkdir()
+    Path("mine/plan.json").write_text("my plan")
+
+    for out in ("mine", "/"):
+        ended = crashinit("run", "--driver", "reference", "scenario.yaml", "--out", out, "--force")
+        assert (ended.returncode, len(ended.stderr.splitlines())) == (4, 1)
+    assert Path("mine/plan.json").read_text() == "my plan"
 
 
 def test_replay_of_what_failed() -> None:

@@ -2,7 +2,9 @@
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal, TypedDict
+from typing import Any, Literal
+
+from typing_extensions import TypedDict  # pydantic takes no other before Python 3.12
 
 Outcome = Literal["converged", "diverged", "not-fired", "error"]
 ClauseStatus = Literal["pass", "fail", "n/a"]

@@ -12,10 +12,12 @@ A new run takes the place of an old one when it has all that it needs to begin: 
 import gzip
 import json
 import re
+import shutil
+import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from crashinit import plan
 from crashinit.adapters import Adapter
@@ -23,10 +25,8 @@ from crashinit.contract.observation import Evidence
 from crashinit.errors import UsageError
 from crashinit.machine.cache import digest
 from crashinit.plan import Setup, Trial
-from crashinit.safe import damage, inflated, parsed, replacing, sweep, write_text
-
-if TYPE_CHECKING:
-    from crashinit.powercut.record import Recorded
+from crashinit.safe import UNFINISHED, damage, disk_errors, inflated, parsed, replacing, sweep, write_text
+from crashinit.scenario import POWER_CUT
 
 PLAN = "plan.json"
 EVIDENCE = "evidence"
@@ -39,6 +39,24 @@ RUN_IT = "run its trial again"
 _REFERENCE = re.compile(r"reference-\d+")
 
 
+class Recording(Protocol):
+    """A recorded init whose disks lose their power."""
+
+    def store(self, path: Path) -> None:
+        """Keep it in a file, written in one step. Raises HostError."""
+
+
+@dataclass(frozen=True)
+class InFile:
+    """A recording that another run keeps."""
+
+    path: Path
+
+    def store(self, path: Path) -> None:
+        with replacing(path) as file, self.path.open("rb") as source:
+            shutil.copyfileobj(source, file)
+
+
 @dataclass(frozen=True)
 class Prepared:
     """A plan with what its trials are judged against."""
@@ -47,29 +65,50 @@ class Prepared:
     references: dict[Setup, Evidence]
     accel: str
     left_out: list[str]  # sentences: what the plan does not try, and why
-    recordings: Mapping[str, "Recorded"] = field(default_factory=dict)  # of power cuts, by the names of their files
+    recordings: Mapping[str, Recording] = field(default_factory=dict)  # of power cuts, by the names of their files
     driver: str = ""  # the adapter's name; "": a run of an earlier version, which did not keep it
     adapter: str = ""  # a digest of what the adapter said
+
+    def only(self, trials: list[Trial]) -> "Prepared":
+        """The same for some of its trials alone."""
+        references = {setup: self.references[setup] for setup in dict.fromkeys(trial.setup for trial in trials)}
+        recordings = self.recordings if any(trial.fault == POWER_CUT for trial in trials) else {}
+        return replace(self, trials=trials, references=references, recordings=recordings)
 
     def store(self, out: Path) -> None:
         """Keep it in a run's directory, in the place of all that an earlier run has left there.
 
-        Raises UsageError when two trials have one id, HostError when the disk takes no more.
+        What is there stays until all that is new has been written. Raises UsageError when two trials have one id,
+        HostError when the disk takes no more.
         """
         plan.refuse_doubles(self.trials)
-        clear(out)
+        with disk_errors(out):
+            out.mkdir(parents=True, exist_ok=True)
+            whole = Path(tempfile.mkdtemp(prefix=UNFINISHED, dir=out))
+        try:
+            self._write(whole)
+            clear(out, but=whole)
+            for directory in (EVIDENCE, RECORDINGS):
+                (out / directory).mkdir(exist_ok=True)
+                for path in sorted((whole / directory).glob("*")):
+                    path.replace(out / directory / path.name)
+            # Last: a directory with a plan has all that the plan needs.
+            (whole / PLAN).replace(out / PLAN)
+        finally:
+            shutil.rmtree(whole, ignore_errors=True)
+
+    def _write(self, out: Path) -> None:
         for number, (setup, evidence) in enumerate(self.references.items()):
             about = {"setup": [setup.given, list(setup.options), setup.deadline], "accel": self.accel}
             path = out / EVIDENCE / f"reference-{number}.json.gz"
             _write(path, evidence, driver=self.driver, adapter=self.adapter, **about)
         for name, recorded in self.recordings.items():
             recorded.store(out / RECORDINGS / name)
-        # Last: a directory with a plan has all that the plan needs.
         plan.write(out / PLAN, self.trials)
 
 
-def clear(out: Path) -> None:
-    """Remove what a run has left in its directory, and nothing else.
+def clear(out: Path, but: Path | None = None) -> None:
+    """Remove what a run has left in its directory, and nothing else; also what a killed one left unfinished.
 
     Its results go first: what is killed here leaves no results beside the plan or the evidence of another run.
     """
@@ -80,7 +119,7 @@ def clear(out: Path) -> None:
         for path in (out / directory).glob(pattern):
             path.unlink(missing_ok=True)
     for place in (out, out / EVIDENCE, out / RECORDINGS, out / ERRORS):
-        sweep(place)
+        sweep(place, but)
 
 
 def _is_ours(readme: Path) -> bool:
@@ -117,7 +156,8 @@ def read_prepared(out: Path) -> Prepared:
     missing = {trial.setup for trial in trials} - set(references)
     if missing:
         raise UsageError(f"'{out / EVIDENCE}' lacks the reference that its plan needs: {again}.")
-    return Prepared(trials, references, accel, [], driver=driver, adapter=adapter)
+    recordings = {path.name: InFile(path) for path in (out / RECORDINGS).glob("*.gz")}
+    return Prepared(trials, references, accel, [], recordings, driver, adapter)
 
 
 def store(out: Path, name: str, evidence: Evidence) -> None:

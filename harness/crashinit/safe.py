@@ -8,6 +8,7 @@ import gzip
 import itertools
 import json
 import os
+import shutil
 import struct
 import zlib
 from collections.abc import Iterator
@@ -105,7 +106,8 @@ def text(path: Path, limit: int = LIMIT) -> str:
 def parsed(data: str | bytes) -> Any:
     """JSON as its standard has it. Raises ValueError, also for NaN and for what is nested too deeply."""
     try:
-        return json.loads(data, parse_constant=_no_number)
+        text = data.decode("utf-8") if isinstance(data, bytes) else data
+        return json.loads(text, parse_constant=_no_number)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
 
@@ -114,8 +116,13 @@ def _no_number(word: str) -> None:
     raise ValueError(f"'{word}' is no number of JSON")
 
 
-def sweep(directory: Path) -> None:
+def sweep(directory: Path, but: Path | None = None) -> None:
     """Remove what writers that were killed have left unfinished in a directory; its owner alone may call this."""
     for path in directory.glob(f"{UNFINISHED}*"):
-        with suppress(OSError):
-            path.unlink()
+        if path == but:
+            continue
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            with suppress(OSError):
+                path.unlink()

@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -198,15 +199,71 @@ def test_no_run_is_a_usage_error(tmp_path: Path) -> None:
         read(tmp_path)
 
 
-@pytest.mark.parametrize("line", ["{", "[]", "{}", '"text"'])
+@pytest.mark.parametrize("line", ["{", "[]", "{}", '"text"', "[" * 100_000, '{"id": NaN}', "\xff", "null"])
 def test_a_damaged_line_is_named(tmp_path: Path, line: str) -> None:
     """A complete line that is no result is an error with file and line, not a missing trial."""
     report(tmp_path, results()[:1])
-    with (tmp_path / "results.jsonl").open("a") as file:
+    with (tmp_path / "results.jsonl").open("a", encoding="latin-1") as file:
         file.write(line + "\n")
 
     with pytest.raises(UsageError, match=r"results\.jsonl:2: not a trial's result"):
         read(tmp_path)
+
+
+@pytest.mark.parametrize("key", ["clauses", "seconds", "boundary", "restarts", "id", "reason"])
+def test_a_result_of_wrong_types_is_named(tmp_path: Path, key: str) -> None:
+    """What a report would stumble over is found as it is read."""
+    line = json.dumps({**asdict(results()[0]), key: ["no such type"]})
+    (tmp_path / "results.jsonl").write_text(f"{line}\n")
+
+    with pytest.raises(UsageError, match=rf"results\.jsonl:1: not a trial's result: '{key}"):
+        read(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"started": "yesterday"}',
+        '{"planned": 7}',
+        '{"planned": [1]}',
+        '{"seconds": "long"}',
+        '{"seconds": NaN}',
+        '{"clause_names": []}',
+        '{"interrupted": "no"}',
+        "[]",
+        "[" * 100_000,
+        "{",
+        "\xff",
+    ],
+)
+def test_a_damaged_record_is_named(tmp_path: Path, text: str) -> None:
+    """run.json of wrong types, or no JSON at all: one sentence that says how to go on without it."""
+    report(tmp_path, results())
+    (tmp_path / "run.json").write_bytes(text.encode("latin-1"))
+
+    with pytest.raises(UsageError, match=r"run\.json' is damaged: .*; without it, 'results\.jsonl' alone"):
+        read(tmp_path)
+
+
+def test_a_result_is_whole_or_not_there(tmp_path: Path) -> None:
+    """A disk that is full in the middle of a line: a HostError, and the line's beginning is taken back."""
+    with Reports(tmp_path) as emit:
+        for event in sequence(results())[:3]:
+            emit(event)
+        before = (tmp_path / "results.jsonl").read_bytes()
+        limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+        handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) + 100, limit[1]))
+        try:
+            with pytest.raises(OSError, match="File too large"):
+                emit(TrialFinished(results()[5]))
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+            signal.signal(signal.SIGXFSZ, handler)
+        assert (tmp_path / "results.jsonl").read_bytes() == before
+        emit(TrialFinished(results()[6]))
+
+    assert [result.id for result in read(tmp_path).results] == [results()[0].id, results()[6].id]
 
 
 def test_an_unknown_outcome_is_refused(tmp_path: Path) -> None:

@@ -1,10 +1,8 @@
 """The application: its options' types, its exit codes, and what every command needs."""
 
-import contextlib
-import errno
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
@@ -12,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
-from crashinit.errors import HostError, UsageError
+from crashinit.errors import UsageError
 from crashinit.printable import one_line, printable
 
 if TYPE_CHECKING:
@@ -26,7 +24,8 @@ app = typer.Typer(
     help="Crash-tests the initialisation of storage drivers: kill it at every step, run it again, "
     "check that it converged.",
     epilog="Exit codes: 0 all converged, 1 some trial diverged or did not fire, or the driver fails without a fault, "
-    "2 interrupted, 3 harness error, 4 usage error, 5 nothing ran. CRASHINIT_DEBUG=1 shows the traceback of an error.",
+    "2 interrupted, 3 harness error or planned trials without a result, 4 usage error, 5 nothing ran. "
+    "CRASHINIT_DEBUG=1 shows the traceback of an error.",
     add_completion=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -66,40 +65,12 @@ def say(text: str, stream: TextIO | None = None) -> None:
 
 
 def run_directory(out: Path | None, name: str, *, resume: bool, force: bool) -> Path:
-    """The run's directory. Results that are already there are never replaced unless that is asked for."""
-    from crashinit.report.results import RESULTS
-
+    """The run's directory: the one that is given, or a new one by name and date below 'reports'."""
     if resume and force:
         raise UsageError("'--resume' keeps the results and '--force' replaces them: give one of the two.")
-    if out is None:
-        if resume:
-            raise UsageError("'--resume' needs '--out DIR': name the directory of the run to go on with.")
-        return REPORTS / f"{name}-{datetime.now():%Y%m%d-%H%M%S}"
-    if out.exists() and not out.is_dir():
-        raise UsageError(f"'{out}' is not a directory: name another '--out'.")
-    place = next(path for path in (out, *out.absolute().parents) if path.exists())
-    if not os.access(place, os.W_OK):
-        raise UsageError(f"'{place}' cannot be written to: give another '--out'.")
-    held = (out / RESULTS).exists()
-    if held and not (resume or force):
-        raise UsageError(f"'{out}' holds results already: give '--resume' to go on, '--force' to replace them.")
-    if resume and not held:
-        raise UsageError(f"'{out}' holds no results to go on from: leave out '--resume'.")
-    return out
-
-
-@contextlib.contextmanager
-def disk_errors_of(directory: Path) -> Iterator[None]:
-    """An error of the disk that names no file is said to be of the run's directory."""
-    try:
-        yield
-    except OSError as error:
-        if error.filename or error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EIO):
-            raise
-        raise HostError(
-            f"'{directory}': {error.strerror}: free some space there, or give another '--out'; "
-            "'--resume' goes on with what was done"
-        ) from error
+    if out is None and resume:
+        raise UsageError("'--resume' needs '--out DIR': name the directory of the run to go on with.")
+    return out or REPORTS / f"{name}-{datetime.now():%Y%m%d-%H%M%S}"
 
 
 def run_reports(directory: Path | None, *, resume: bool = False, stderr: bool = False) -> "Reports":
@@ -111,8 +82,12 @@ def run_reports(directory: Path | None, *, resume: bool = False, stderr: bool = 
 
 
 def exit_code(directory: Path, known: "Sequence[Known] | None" = None) -> int:
-    """The exit code that a run's results deserve, held against the failures that are known."""
+    """The exit code that a run's results deserve, held against the failures that are known.
+
+    A planned trial without a result is never a pass: 2 when the run was interrupted, else 3.
+    """
     from crashinit.report import baseline, read
+    from crashinit.report.gaps import Gaps
 
     run = read(directory)
     outcomes = {result.outcome for result in run.results}
@@ -122,11 +97,11 @@ def exit_code(directory: Path, known: "Sequence[Known] | None" = None) -> int:
         judgement = baseline.judge(run.results, known, whole=baseline.is_whole(run))
         for sentence in judgement.sentences():
             say(one_line(sentence))
-        if judgement.passed:
-            return OK
         if judgement.rotten:
             return FAILED
         outcomes = {result.outcome for result in judgement.new}
     if outcomes & {"diverged", "not-fired"}:
         return FAILED
+    if run.not_run:
+        return fail(Gaps(run).missing(), INTERRUPTED if run.interrupted else HARNESS_ERROR)
     return HARNESS_ERROR if "error" in outcomes else OK

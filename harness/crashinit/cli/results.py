@@ -31,12 +31,14 @@ def report(
 def judge(directory: Annotated[Path, typer.Argument(metavar="DIR", help="The directory of a run.")]) -> int:
     """Judge a run's stored evidence again, by the contract as it is now; no machine is needed."""
     from crashinit import campaign
+    from crashinit.place import locked
     from crashinit.report import read, replace_results
     from crashinit.report.words import many
 
-    results = read(directory).results
-    again = campaign.judge_again(results, directory)
-    replace_results(directory, again)
+    with locked(directory):
+        results = read(directory).results
+        again = campaign.judge_again(results, directory)
+        replace_results(directory, again)
     changed = [new.id for old, new in zip(results, again, strict=True) if old.as_json() != new.as_json()]
     for trial in changed:
         say(one_line(trial))

@@ -21,7 +21,6 @@ from crashinit.cli.app import (
     ProviderName,
     Workers,
     app,
-    disk_errors_of,
     exit_code,
     fail,
     run_directory,
@@ -99,6 +98,7 @@ def _campaign(
 ) -> int:
     """A campaign with all its reports; the exit code that the results deserve."""
     from crashinit import adapters, campaign
+    from crashinit.place import claimed
     from crashinit.report import baseline as known_failures
     from crashinit.report import read
     from crashinit.report.results import finished_ids
@@ -108,21 +108,23 @@ def _campaign(
     selected = matcher(select) if select else lambda _: True
     known = known_failures.load(baseline) if baseline else None
     directory = run_directory(out, adapters.load(driver).name, resume=resume, force=force)
-    done = finished_ids(directory) if resume else None
-    with disk_errors_of(directory), run_reports(directory, resume=resume) as emit:
-        campaign.run(
-            find(),
-            driver,
-            provider.value,
-            directory,
-            workers,
-            selected,
-            emit,
-            second=second,
-            done=done,
-            earlier=read(directory).results if resume else (),
-            often=HowOften(*tries),
-        )
+    with claimed(directory, resume=resume, force=force):
+        done = finished_ids(directory) if resume else None
+        earlier = read(directory).results if resume else ()
+        with run_reports(directory, resume=resume) as emit:
+            campaign.run(
+                find(),
+                driver,
+                provider.value,
+                directory,
+                workers,
+                selected,
+                emit,
+                second=second,
+                done=done,
+                earlier=earlier,
+                often=HowOften(*tries),
+            )
     return exit_code(directory, known)
 
 
@@ -280,6 +282,7 @@ def replay(
 ) -> int:
     """One trial again, or all trials of a plan."""
     from crashinit import campaign, kept
+    from crashinit.place import claimed
     from crashinit.selection import matcher
     from crashinit.tries import HowOften
 
@@ -295,9 +298,11 @@ def replay(
     if shell:
         return _shell(trials, provider, plan.parent)
     directory = run_directory(out, "replay", resume=False, force=False)
-    with run_reports(directory) as emit:
+    prepared = kept.read_prepared(plan.parent)
+    with claimed(directory), run_reports(directory) as emit:
+        prepared.only(trials).store(directory)
         campaign.run_trials(
-            kept.read_prepared(plan.parent),
+            prepared,
             trials,
             trials[0].driver,
             provider.value,
@@ -349,7 +354,7 @@ def _shell(trials: "list[Trial]", provider: ProviderName, planned: Path) -> int:
 
 def _planned(target: str, source: Path | None) -> "tuple[Path, list[Trial]]":
     """The plan that holds these trials, and the trials."""
-    from crashinit import kept, plan
+    from crashinit import plan
 
     if Path(target).suffix == ".json":
         path = Path(target)
@@ -357,13 +362,33 @@ def _planned(target: str, source: Path | None) -> "tuple[Path, list[Trial]]":
         if not trials:
             raise UsageError(f"the plan '{path}' holds no trial.")
         return path, trials
-    if source is not None:
-        candidates = [source / kept.PLAN]
-    else:
-        candidates = sorted(REPORTS.glob(f"*/{kept.PLAN}"), key=lambda path: path.stat().st_mtime, reverse=True)
-    for path in candidates:
-        trials = [trial for trial in plan.read(path) if trial.id == target]
-        if trials:
-            return path, trials
+    found = _runs_with(target, source)
+    drivers = {trial.driver: path for path, trials in reversed(found) for trial in trials}
+    if len(drivers) > 1:
+        choice = ", ".join(f"'--run {path.parent}' ({driver})" for driver, path in drivers.items())
+        raise UsageError(f"runs of several drivers have a trial '{target}': give one of {choice}.")
+    if found:
+        return found[0]
     where = f"the plan of '{source}'" if source else f"any plan below '{REPORTS}/'"
     raise UsageError(f"no trial '{target}' in {where}: name its run with '--run DIR', or the path of a plan.json.")
+
+
+def _runs_with(target: str, source: Path | None) -> "list[tuple[Path, list[Trial]]]":
+    """The plans with this trial, of one run if it is named, else of those below 'reports/', the newest first."""
+    from crashinit import kept, plan
+
+    if source is not None:
+        paths = [source / kept.PLAN]
+    else:
+        paths = sorted(REPORTS.glob(f"*/{kept.PLAN}"), key=lambda path: path.stat().st_mtime, reverse=True)
+    found = []
+    for path in paths:
+        try:
+            trials = [trial for trial in plan.read(path) if trial.id == target]
+        except UsageError:
+            if source is not None:
+                raise
+            continue  # a run that is damaged is none of those that were meant
+        if trials:
+            found.append((path, trials))
+    return found

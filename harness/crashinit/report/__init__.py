@@ -78,10 +78,12 @@ class Reports:
         return self
 
     def __exit__(self, *exc: object) -> None:
-        if self._began is not None:
-            self(RunFinished(self._now() - self._began, interrupted=True))
-        if self._face:
-            self._face.close()
+        try:
+            if self._began is not None:
+                self(RunFinished(self._now() - self._began, interrupted=True))
+        finally:
+            if self._face:
+                self._face.close()
 
 
 def contract_facts() -> tuple[list[str], dict[str, str]]:

@@ -187,7 +187,7 @@ def _kind(run: RunRecord, results: Sequence[TrialResult], directory: Path, headi
     if len(places) > SHOWN:
         yield f"- and {many(len(places) - SHOWN, 'more boundary', 'more boundaries')}, in results.jsonl"
     yield ""
-    yield block(replay(results[0], directory, named=True))
+    yield block(replay(results[0], directory))
     yield ""
 
 
@@ -207,7 +207,7 @@ def _no_verdict(heading: str, meaning: str, results: Sequence[TrialResult], dire
         if len(alike) > NAMED:
             yield f"- and {many(len(alike) - NAMED, 'more trial')}, in results.jsonl"
         yield ""
-        yield block(replay(alike[0], directory, named=True))
+        yield block(replay(alike[0], directory))
         yield ""
 
 
@@ -237,7 +237,7 @@ def _confirmation(results: Sequence[TrialResult], again: RunRecord, directory: P
     if len(tried) == len(wrong):
         yield block(f"crashinit replay {_quoted(directory / 'plan.json')} --failed --provider qemu-cold")
     elif tried:
-        yield block(f"{replay(tried[0], directory, named=True)} --provider qemu-cold")
+        yield block(f"{replay(tried[0], directory)} --provider qemu-cold")
 
 
 def _quoted(path: Path) -> str:

@@ -10,8 +10,11 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
+from io import FileIO
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, field_validator
 
 from crashinit.contract import VERSION
 from crashinit.errors import UsageError
@@ -25,9 +28,8 @@ from crashinit.events import (
     TrialConfirmed,
     TrialFinished,
     TrialResult,
-    Try,
 )
-from crashinit.safe import write_text
+from crashinit.safe import disk_errors, parsed, text, write_text
 
 RESULTS = "results.jsonl"
 RUN = "run.json"
@@ -88,7 +90,7 @@ class ResultsLog:
         self._clause_names = dict(clause_names or {})
         self._resume = resume
         self._facts: dict[str, Any] = {}
-        self._file: TextIO | None = None
+        self._file: FileIO | None = None
         self._doubled = False  # some trial has two lines
 
     @property
@@ -105,7 +107,7 @@ class ResultsLog:
                 self._facts["left_out"] = [*self._facts["left_out"], *event.left_out]
                 write_text(self._out / RUN, _dump(self._facts))
             case TrialFinished(result) | TrialConfirmed(result) if self._file is not None:
-                self._file.write(json.dumps(result.as_json()) + "\n")
+                self._append(self._file, result)
                 self._doubled |= isinstance(event, TrialConfirmed)
             case RunFinished() if self._file is not None:
                 self._finish(event)
@@ -139,11 +141,26 @@ class ResultsLog:
         if self._resume:
             drop_torn_line(path)
         write_text(self._out / RUN, _dump(self._facts))
-        self._file = path.open("a" if self._resume else "w", encoding="utf-8", buffering=1)
+        with disk_errors(self._out):
+            if not self._resume:
+                path.write_bytes(b"")
+            self._file = FileIO(path, "a")
+
+    def _append(self, file: FileIO, result: TrialResult) -> None:
+        """One line, whole or not at all. Raises HostError when the disk takes no more."""
+        before = os.fstat(file.fileno()).st_size
+        line = memoryview(json.dumps(result.as_json()).encode() + b"\n")
+        try:
+            with disk_errors(self._out):
+                while line:
+                    line = line[file.write(line) :]
+        except BaseException:
+            os.ftruncate(file.fileno(), before)
+            raise
 
     def _finish(self, event: RunFinished) -> None:
         assert self._file is not None
-        self._file.close()
+        self._file.close()  # nothing of it waits in a buffer
         self._file = None
         if self._doubled:
             self._settle()
@@ -164,11 +181,11 @@ def read(out: Path) -> RunRecord:
     """
     path = out / RESULTS
     try:
-        text = path.read_text(encoding="utf-8")
+        data = path.read_bytes()
     except (FileNotFoundError, NotADirectoryError) as error:
         raise UsageError(f"'{out}' holds no '{RESULTS}': name the directory that a run has written.") from error
     results: dict[str, TrialResult] = {}
-    lines = text.split("\n")[:-1]  # what follows the last line feed is torn, or nothing
+    lines = data.split(b"\n")[:-1]  # what follows the last line feed is torn, or nothing
     for number, line in enumerate(lines, 1):
         result = _parse(line, f"{path}:{number}")
         results.pop(result.id, None)
@@ -309,35 +326,65 @@ def _dump(data: Mapping[str, Any]) -> str:
     return json.dumps(data, indent=2) + "\n"
 
 
+class _Facts(BaseModel):
+    """What run.json may hold; a later version may write more."""
+
+    model_config = ConfigDict(extra="allow", strict=True)
+
+    driver: str = ""
+    provider: str = ""
+    accel: str = ""
+    started: str = ""
+    planned: list[str] = []
+    left_out: list[str] = []
+    mask: list[str] = []
+    clause_names: dict[str, str] = {}
+    seconds: float | None = None
+    earlier_seconds: float | None = None
+    interrupted: bool = False
+
+    @field_validator("started")
+    @classmethod
+    def _is_a_time(cls, value: str) -> str:
+        if value:
+            datetime.fromisoformat(value)
+        return value
+
+
 def _facts(out: Path) -> dict[str, Any]:
     path = out / RUN
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = parsed(text(path))
+        _Facts.model_validate(data)
     except FileNotFoundError:
         return {}
     except ValueError as error:
-        raise UsageError(f"'{path}' is not valid JSON: {error}; without it, '{RESULTS}' alone is reported.") from error
-    return data if isinstance(data, dict) else {}
+        raise UsageError(f"'{path}' is damaged: {_first(error)}; without it, '{RESULTS}' alone is reported.") from error
+    return dict(data)
 
 
-def _parse(line: str, where: str) -> TrialResult:
+def _first(error: ValueError) -> str:
+    """What is wrong, in a few words: of several faults the first."""
+    if isinstance(error, ValidationError):
+        fault = error.errors()[0]
+        key = ".".join(map(str, fault["loc"]))
+        return f"'{key}': {fault['msg']}" if key else fault["msg"]
+    return str(error)
+
+
+_RESULT = TypeAdapter(TrialResult)
+
+
+def _parse(line: bytes, where: str) -> TrialResult:
     names = {item.name for item in fields(TrialResult)}
     try:
-        data = json.loads(line)
         # A later version may write more keys than this one knows.
-        known = {key: value for key, value in data.items() if key in names}
-        result = TrialResult(**{**known, "tries": [_try(one) for one in known.get("tries", [])]})
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise UsageError(f"{where}: not a trial's result: {error}") from error
-    if result.outcome not in OUTCOMES:
-        raise UsageError(f"{where}: the outcome is '{result.outcome}', but may only be one of {', '.join(OUTCOMES)}.")
-    return result
-
-
-def _try(data: Mapping[str, Any]) -> Try:
-    return Try(
-        outcome=data["outcome"],
-        failed=[str(clause) for clause in data["failed"]],
-        restarts=int(data["restarts"]),
-        reason=str(data["reason"]),
-    )
+        data = {key: value for key, value in parsed(line).items() if key in names}
+        if data.get("outcome", "converged") not in OUTCOMES:
+            raise UsageError(
+                f"{where}: the outcome is '{data['outcome']}', but may only be one of {', '.join(OUTCOMES)}."
+            )
+        return _RESULT.validate_python(data)
+    except (ValueError, TypeError, AttributeError) as error:
+        said = _first(error) if isinstance(error, ValueError) else "it is no object"
+        raise UsageError(f"{where}: not a trial's result: {said}") from error
