@@ -6,6 +6,7 @@ A plugin of its own, since the process that prints is not the one that collects 
 import os
 from datetime import date
 from pathlib import PurePosixPath
+from typing import Any
 
 import pytest
 
@@ -27,8 +28,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Look at the calendar once: xdist hands its workers the options, and they may begin on another day."""
-    config.option.mutants_date = config.option.mutants_date or date.today()
+    """Look at the calendar once: a worker of xdist may begin on another day than the process that started it."""
+    told = getattr(config, "workerinput", {}).get(DATE)
+    config.option.mutants_date = date.fromisoformat(told) if told else config.option.mutants_date or date.today()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    node.workerinput[DATE] = node.config.option.mutants_date.isoformat()
 
 
 def pytest_report_header(config: pytest.Config) -> str:
