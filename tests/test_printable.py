@@ -82,3 +82,8 @@ def test_an_error_is_printable_wherever_it_is_shown() -> None:
         for same in (error, pickle.loads(pickle.dumps(error))):
             assert isinstance(same, CrashinitError)
             assert str(same) == f"{same}" == "\\x1b]0;owned\\x07"
+
+
+def test_an_error_is_no_longer_than_a_page() -> None:
+    """A guest that printed a gigabyte without a line feed does not fill the terminal with its error."""
+    assert len(str(MachineError("x" * (1 << 20)))) < LIMIT + 100

@@ -42,6 +42,7 @@ def test_a_session_looks_strikes_and_starts_again(runner: TrialRunner) -> None:
         ":init",
         "dmsetup ls",
         "false",
+        r"printf '\351\351\351'; sleep 2; echo ' and after'",
         ":x",
         "exit",
     ]
@@ -63,7 +64,7 @@ def test_a_session_looks_strikes_and_starts_again(runner: TrialRunner) -> None:
     assert text.index("/var/lib") < text.index("No devices found") < text.index("init is still held")
     assert "exit status -9" in text
     assert text.index("the fault has struck already") < text.index("exit status 0") < text.rindex("-pool")
-    assert "(exit status 1)\nthere is no ':x': ':help' tells what there is." in text
+    assert "(exit status 1)\n\ufffd\ufffd\ufffd and after\nthere is no ':x': ':help' tells what there is." in text
 
 
 @pytest.mark.xdist_group("trial")

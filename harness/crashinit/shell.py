@@ -4,7 +4,9 @@ Lines go to the guest's shell one by one. A few words of its own, with a colon, 
 Ctrl-C never leaves it: the machine would be gone, and what is typed next would be for the host's own shell.
 """
 
+import base64
 import cmd
+import codecs
 import json
 import shlex
 import signal
@@ -14,6 +16,7 @@ from typing import IO, Any, NoReturn
 
 from crashinit.driven import Driven
 from crashinit.errors import CrashinitError
+from crashinit.machine.by_agent import PIECE
 from crashinit.machine.protocol import Machine
 from crashinit.plan import Trial
 from crashinit.printable import printable
@@ -27,12 +30,10 @@ mkdir -p {HERE}; rm -f {HERE}/*
 setsid sh -c 'bash -c "$0"; echo $? >{HERE}/status' "$0" >{HERE}/out 2>&1 </dev/null &
 echo $!
 """
-# Waits a second at most for the process $0, and prints what came from byte $1 on.
+# Waits a second at most for the process $0, and tells whether it runs.
 LOOK = f"""
 timeout 1 tail --pid=$0 -s 0.05 -f /dev/null
-kill -0 $0 2>/dev/null; running=$?
-tail -c +$1 {HERE}/out
-[ $running -ne 0 ] || exit {RUNNING}
+! kill -0 $0 2>/dev/null || exit {RUNNING}
 """
 
 
@@ -116,16 +117,19 @@ class Shell(cmd.Cmd):
         script = f"cd {shlex.quote(self._where)} && {{ {line}\n}}; status=$?; pwd >{HERE}/cwd; exit $status"
         pid = self._machine.run("sh", "-c", START, script).check().stdout.strip()
         printed = 0
-        while True:
+        text = codecs.getincrementaldecoder("utf-8")("replace")
+        is_over = False
+        while not is_over:
             try:
-                seen = self._machine.run("bash", "-c", LOOK, pid, str(printed + 1))
+                runs = self._machine.run("sh", "-c", LOOK, pid).exit == RUNNING
+                asked = self._machine.call("get", path=f"{HERE}/out", offset=printed, size=PIECE)
             except Interrupted:
                 self._machine.run("kill", "-TERM", "--", f"-{pid}")
                 continue
-            print(printable(seen.stdout, None), end="", file=self.stdout, flush=True)
-            printed += len(seen.stdout.encode())
-            if seen.exit != RUNNING:
-                break
+            piece = base64.b64decode(asked["data"])
+            printed += len(piece)
+            is_over = not runs and len(piece) < PIECE
+            print(printable(text.decode(piece, is_over), None), end="", file=self.stdout, flush=True)
         self._where = self._machine.run("cat", f"{HERE}/cwd").stdout.strip() or self._where
         status = self._machine.run("cat", f"{HERE}/status").stdout.strip()
         if status not in ("0", ""):

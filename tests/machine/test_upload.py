@@ -26,6 +26,13 @@ def test_a_file_arrives_as_it_is_whatever_its_size(clone: Machine, tmp_path: Pat
     assert clone.run("ls", "-A", "/root/deep").stdout == "file\n"
 
 
+def test_a_name_may_be_as_long_as_a_name_can_be(clone: Machine) -> None:
+    """The temporary name beside it is no longer."""
+    clone.put(b"x", f"/root/{'n' * 255}")
+
+    assert clone.get(f"/root/{'n' * 255}") == b"x"
+
+
 def test_a_file_is_read_from_the_disk_as_it_is_sent(clone: Machine, tmp_path: Path) -> None:
     """A file of 64 MiB does not become memory of this process, and arrives whole."""
     source = tmp_path / "source"

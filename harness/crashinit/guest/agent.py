@@ -57,6 +57,7 @@ import struct
 import sys
 import time
 import traceback
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -117,7 +118,7 @@ class Agent:
     def put(self, path: str, data: str, mode: int = 0o644, offset: int = 0, last: bool = True) -> None:
         """Write a file, or a piece of it."""
         target = Path(path)
-        temporary = target.with_name(f".{target.name}.crashinit-put")
+        temporary = target.with_name(f".crashinit-put-{zlib.crc32(os.fsencode(target.name)):08x}")
         try:
             if offset == 0:
                 target.parent.mkdir(parents=True, exist_ok=True)

@@ -51,7 +51,7 @@ def upload(machine: Machine, uploads: Sequence[Upload]) -> None:
             else:
                 batch.add(path, target)
         except OSError as error:
-            raise UsageError(f"'{path}' cannot be put into a machine: {error.strerror}.") from error
+            raise UsageError(f"'{path}' cannot be put into a machine: {error.strerror or error}.") from error
     batch.send()
 
 
