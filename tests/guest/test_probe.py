@@ -260,6 +260,17 @@ def test_a_process_that_left_its_control_group_is_seen(machine: Machine) -> None
     ]
 
 
+def test_a_daemon_that_left_its_control_group_is_seen(machine: Machine) -> None:
+    """It is the agent's own child, and yet the driver's."""
+    machine.call("mark")
+    script = "echo $$ > /sys/fs/cgroup/cgroup.procs; echo up; exec sleep 1003"
+    argv, ready = ["sh", "-c", script], {"log": "up"}
+    gate = machine.call("gate_start", argv=argv, root=ROOT, deadline=30.0, ready=ready)["gate"]
+    machine.call("gate_finish", gate=gate)
+
+    assert [(process.argv, process.outside) for process in probe(machine).processes] == [(["sleep", "1003"], True)]
+
+
 def test_without_a_mark_nobody_is_a_stranger(machine: Machine) -> None:
     """Who was there at the beginning is not known, so nobody can be said to have come."""
     machine.run("sh", "-c", "env -i setsid sleep 1001 > /dev/null 2>&1 &").check()
