@@ -17,8 +17,7 @@ from crashinit import plan
 from crashinit.adapters import Adapter
 from crashinit.adapters import load as load_adapter
 from crashinit.contract.observation import Evidence, OperationRecord
-from crashinit.driven import trouble
-from crashinit.errors import DriverError, HostError, NothingRanError, UsageError
+from crashinit.errors import HostError, NothingRanError, UsageError
 from crashinit.events import (
     Listener,
     Note,
@@ -37,6 +36,7 @@ from crashinit.plan import Setup, Trial
 from crashinit.powercut import plan as power_cuts
 from crashinit.powercut.record import Recorded
 from crashinit.powercut.runner import PowerCutRunner, recording_name
+from crashinit.reference import init_without_faults, refuse_unsound
 from crashinit.result import failed, result_of
 from crashinit.scenario import POWER_CUT, Scenario
 from crashinit.trace import steps_of
@@ -57,7 +57,8 @@ def make_runner(driver: str, provider: str, out: Path, emit: Listener = lambda e
 def prepare(scenarios: Sequence[Scenario], driver: str, provider: str, out: Path, emit: Listener) -> Prepared:
     """Record one init without faults for each setup, and derive the plan from it. Nothing is stored yet.
 
-    Raises CrashinitError when a machine cannot be had, DriverError when the driver does not even start without a fault.
+    Raises CrashinitError when a machine cannot be had or an init without faults could not be observed, DriverError when
+    the driver breaks the contract without any fault.
     """
     references: dict[Setup, Evidence] = {}
     recorded: dict[Setup, Recorded] = {}
@@ -73,12 +74,14 @@ def prepare(scenarios: Sequence[Scenario], driver: str, provider: str, out: Path
                 if setup not in recorded:
                     emit(Note(f"recording an init of '{driver}' and what its disks are told: '{setup.given}'"))
                     recorded[setup], references[setup] = runner.record(setup)
+                    refuse_unsound(references[setup], runner.adapter, setup)
                 planned, said = power_cuts.trials(scenario, recorded[setup], driver)
             else:
                 setup = plan.setup_of(scenario)
                 if setup not in references:
                     emit(Note(f"recording an init of '{driver}' without faults, on a {setup.given} root"))
-                    references[setup] = _reference(runner, setup)
+                    references[setup] = init_without_faults(runner, setup)
+                    refuse_unsound(references[setup], runner.adapter, setup)
                 operations = references[setup].fault_run.operations
                 planned, said = plan.trials(scenario, operations, driver), plan.left_out(scenario, operations)
                 if scenario.step == "all":
@@ -112,15 +115,8 @@ def _no_boundary_is_left(
 def trace(driver: str, provider: str, setup: Setup, emit: Listener) -> list[tuple[str, OperationRecord]]:
     """The operations of one init without faults, each with its step."""
     with TrialRunner(get_provider(provider, note=lambda text: emit(Note(text))), load_adapter(driver)) as runner:
-        operations = _reference(runner, setup).fault_run.operations
+        operations = init_without_faults(runner, setup).fault_run.operations
     return list(zip(steps_of(operations), operations, strict=True))
-
-
-def _reference(runner: TrialRunner, setup: Setup) -> Evidence:
-    evidence, _ = runner.reference(setup)
-    if said := trouble(evidence.fault_run, runner.adapter, setup):
-        raise DriverError(f"without any fault, {said}")
-    return evidence
 
 
 def run(

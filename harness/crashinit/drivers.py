@@ -9,10 +9,9 @@ from crashinit.adapters.expectation import expectation_of
 from crashinit.contract.judge import judge
 from crashinit.contract.observation import Run
 from crashinit.contract.verdict import Verdict
-from crashinit.driven import trouble
-from crashinit.errors import DriverError
 from crashinit.machine.provider import get_provider
 from crashinit.plan import Setup
+from crashinit.reference import init_without_faults
 from crashinit.trace import STEPS, steps_of
 from crashinit.trial import TrialRunner
 
@@ -46,10 +45,8 @@ def check(
     adapter = adapters.load(driver)
     setup = Setup("fresh", (), deadline)
     with TrialRunner(get_provider(provider, note=note), adapter) as runner:
-        evidence, _ = runner.reference(setup)
+        evidence = init_without_faults(runner, setup)
     run = evidence.fault_run
-    if said := trouble(run, adapter, setup):
-        raise DriverError(f"without any fault, {said}")
     steps = Counter(steps_of(run.operations))
     return Check(
         run=run,
