@@ -90,7 +90,7 @@ def prepare(scenarios: Sequence[Scenario], driver: str, provider: str, out: Path
             if absent and all(trial.point.n == 0 for trial in planned):
                 planned, said = [], [f"{scenario.name}: no step '{scenario.step}': {absent}"]
             trials += planned
-            left_out += said
+            left_out += said + plan.unseen(scenario, references[setup].fault_run)
         accel = runner.provider.accel
         adapter = runner.adapter
     plan.refuse_doubles(trials)

@@ -17,7 +17,7 @@ from urllib.parse import quote
 
 from pydantic import ConfigDict, TypeAdapter
 
-from crashinit.contract.observation import OperationRecord
+from crashinit.contract.observation import OperationRecord, Run
 from crashinit.errnos import errors_of
 from crashinit.errors import UsageError
 from crashinit.printable import one_line
@@ -163,6 +163,11 @@ def left_out(scenario: Scenario, operations: Sequence[OperationRecord]) -> list[
         count = sum(not errors_of(operation.kind) for operation in operations)
         said.append(f"{scenario.name}: the end of a process, which cannot fail ({count})")
     return said
+
+
+def unseen(scenario: Scenario, run: Run) -> list[str]:
+    """What an init may have changed beside its operations, so that nothing strikes there, as sentences."""
+    return [f"{scenario.name}: not seen by the gate: {what}" for what in run.unseen]
 
 
 def trials(scenario: Scenario, operations: Sequence[OperationRecord], driver: str) -> list[Trial]:

@@ -8,9 +8,12 @@ from unittest.mock import ANY
 
 import pytest
 from crashinit.guest import dm
-from crashinit.guest.decode import AT_FDCWD, DM_TEXT_LIMIT, Decoder, Operation, decode_dm
+from crashinit.guest.decode import Decoder, Operation
+from crashinit.guest.decode.ioctls import TEXT_LIMIT, decode_dm
+from crashinit.guest.decode.view import AT_FDCWD
 from crashinit.guest.names import Places, dm_object, steady
-from crashinit.guest.seccomp import LOOP_CONFIGURE, Notification
+from crashinit.guest.requests import DM, Request, code
+from crashinit.guest.seccomp import Notification
 
 NAME = "docker-8:1-1234-pool"
 
@@ -29,9 +32,20 @@ def text(path: Path) -> "ctypes.Array[ctypes.c_char]":
     return KEPT[-1]
 
 
-def decode(root: Path, *given: object) -> tuple[str, str] | None:
-    operation = Decoder(str(root)).decode(call(*given))  # type: ignore[arg-type]
+def found(root: Path | str, *given: object, main: int = 0, reads: bool = False) -> Operation | None:
+    """The operation of a made-up call; nothing else may come of it."""
+    operation = Decoder(str(root), main, reads=reads).decode(call(*given))  # type: ignore[arg-type]
+    assert operation is None or isinstance(operation, Operation)
+    return operation
+
+
+def decode(root: Path, *given: object, reads: bool = False) -> tuple[str, str] | None:
+    operation = found(root, *given, reads=reads)
     return (operation.kind, operation.object) if operation else None
+
+
+def dm_call(name: str) -> Request:
+    return next(request for request in DM.values() if request.name == name)
 
 
 def test_creating_counts_only_where_something_is_made(tmp_path: Path) -> None:
@@ -104,18 +118,18 @@ def test_a_search_along_path_is_no_exec(tmp_path: Path) -> None:
     pointers = struct.pack("=3Q", ctypes.addressof(name := text(Path("a b"))), ctypes.addressof(name), 0)
     argv = ctypes.create_string_buffer(pointers)
 
-    assert Decoder("/r").decode(call("execve", text(tmp_path / "mkfs.ext4"), argv)) is None
-    found = Decoder("/r").decode(call("execve", text(Path("/bin/sh")), argv))
-    assert found is not None
-    assert (found.kind, found.object, found.detail["argv"]) == ("exec", "sh", "'a b' 'a b'")
+    assert found("/r", "execve", text(tmp_path / "mkfs.ext4"), argv) is None
+    shell = found("/r", "execve", text(Path("/bin/sh")), argv)
+    assert shell is not None
+    assert (shell.kind, shell.object, shell.detail["argv"]) == ("exec", "sh", "'a b' 'a b'")
 
 
 def test_only_the_end_of_the_command_is_an_operation() -> None:
     """exit_group of a child is none."""
-    assert Decoder("/r", main=os.getpid()).decode(call("exit_group", 3)) == Operation(
+    assert found("/r", "exit_group", 3, main=os.getpid()) == Operation(
         "exit", "driver", {"status": "3", "syscall": "exit_group"}
     )
-    assert Decoder("/r", main=1).decode(call("exit_group", 3)) is None
+    assert found("/r", "exit_group", 3, main=1) is None
 
 
 def request(name: str = NAME, flags: int = 0, payload: bytes = b"", targets: int = 0) -> bytes:
@@ -128,25 +142,25 @@ def test_table_load_tells_its_targets() -> None:
     step = dm.TARGET_SPEC.size + len(params)
     spec = dm.TARGET_SPEC.pack(0, 524288, 0, step, b"thin-pool") + params
 
-    found = decode_dm("DM_TABLE_LOAD", request(payload=spec, targets=1))
+    loaded = decode_dm(dm_call("DM_TABLE_LOAD"), request(payload=spec, targets=1))
 
     assert (
-        found.kind,
-        found.object,
-        found.detail["target"],
-        found.detail["name"],
+        loaded.kind,
+        loaded.object,
+        loaded.detail["target"],
+        loaded.detail["name"],
     ) == ("dm.table-load", "pool", "thin-pool", NAME)
-    assert found.detail["table"] == "0 524288 thin-pool 7:1 7:0 128 32768 1 skip_block_zeroing"
+    assert loaded.detail["table"] == "0 524288 thin-pool 7:1 7:0 128 32768 1 skip_block_zeroing"
 
 
 def test_a_table_may_be_of_any_size() -> None:
     """LVM loads tables of more than 64 KiB: all targets are looked at, and the record of them has a bound."""
     line = dm.TARGET_SPEC.pack(0, 8, 0, dm.TARGET_SPEC.size + 24, b"linear") + b"7:1 0\0".ljust(24, b"\0")
 
-    found = decode_dm("DM_TABLE_LOAD", request(payload=line * 1100, targets=1100))
+    loaded = decode_dm(dm_call("DM_TABLE_LOAD"), request(payload=line * 1100, targets=1100))
 
-    assert found.detail["target"] == "linear"
-    assert len(found.detail["table"]) == DM_TEXT_LIMIT
+    assert loaded.detail["target"] == "linear"
+    assert len(loaded.detail["table"]) == TEXT_LIMIT
 
 
 @pytest.mark.parametrize("count", [2, 2**32 - 1])
@@ -155,32 +169,32 @@ def test_a_table_may_lie_about_its_targets(count: int, step: int) -> None:
     """A count or a step beyond what is there ends the reading, not the gate: the kernel refuses such a table itself."""
     line = dm.TARGET_SPEC.pack(0, 8, 0, step, b"linear") + b"7:1 0\0"
 
-    found = decode_dm("DM_TABLE_LOAD", request(payload=line, targets=count))
+    loaded = decode_dm(dm_call("DM_TABLE_LOAD"), request(payload=line, targets=count))
 
-    assert (found.kind, found.object, found.detail["target"]) == ("dm.table-load", "pool", "linear")
+    assert (loaded.kind, loaded.object, loaded.detail["target"]) == ("dm.table-load", "pool", "linear")
 
 
 def test_what_cannot_be_decoded_is_unknown(tmp_path: Path) -> None:
     """Whatever goes wrong while a call is read, the call is an operation with the error in its detail."""
-    found = Decoder(str(tmp_path)).decode(call("openat", AT_FDCWD, text(tmp_path / ("x" * 300)), os.O_CREAT))
+    long = found(tmp_path, "openat", AT_FDCWD, text(tmp_path / ("x" * 300)), os.O_CREAT)
 
-    assert found is not None and (found.kind, found.object) == ("unknown", "openat")
-    assert found.detail == {"error": ANY, "syscall": "openat"} and "File name too long" in found.detail["error"]
-    nobody = Decoder(str(tmp_path)).decode(Notification(1, os.getpid(), "no such call", (0,) * 6))
+    assert long is not None and (long.kind, long.object) == ("unknown", "openat")
+    assert long.detail == {"error": ANY, "syscall": "openat"} and "File name too long" in long.detail["error"]
+    nobody = found(tmp_path, "no such call")
     assert nobody is not None and nobody.kind == "unknown"
 
 
 def test_suspend_and_resume_differ_by_a_flag() -> None:
     """DM_DEV_SUSPEND without DM_SUSPEND_FLAG resumes."""
-    assert decode_dm("DM_DEV_SUSPEND", request()).kind == "dm.resume"
-    assert decode_dm("DM_DEV_SUSPEND", request(flags=dm.DM_SUSPEND_FLAG)).kind == "dm.suspend"
+    assert decode_dm(dm_call("DM_DEV_SUSPEND"), request()).kind == "dm.resume"
+    assert decode_dm(dm_call("DM_DEV_SUSPEND"), request(flags=dm.DM_SUSPEND_FLAG)).kind == "dm.suspend"
 
 
 def test_a_message_is_named_by_its_verb() -> None:
     """Ids in a message change from run to run, so only its verb is in the object."""
-    found = decode_dm("DM_TARGET_MSG", request(payload=bytes(8) + b"create_thin 17\0"))
+    loaded = decode_dm(dm_call("DM_TARGET_MSG"), request(payload=bytes(8) + b"create_thin 17\0"))
 
-    assert (found.object, found.detail["message"]) == ("pool create_thin", "create_thin 17")
+    assert (loaded.object, loaded.detail["message"]) == ("pool create_thin", "create_thin 17")
 
 
 def test_loop_devices_are_named_by_their_backing_file(tmp_path: Path) -> None:
@@ -189,7 +203,7 @@ def test_loop_devices_are_named_by_their_backing_file(tmp_path: Path) -> None:
 
     assert places.role(f"{tmp_path}/devicemapper/data") == "data"
     assert places.role("/srv/image") == "loop*"
-    assert decode(tmp_path, "ioctl", 0, LOOP_CONFIGURE, 0) is None  # standard input is no loop device
+    assert decode(tmp_path, "ioctl", 0, code(ord("L"), 0x0A), 0) is None  # standard input is no loop device
 
 
 @pytest.mark.parametrize(

@@ -166,6 +166,7 @@ class Run(Record):
     seconds: float
     operations: list[OperationRecord]
     uevents: list[Uevent]
+    unseen: list[str] = []  # what it may have changed beside its operations, or was refused, as sentences
 
 
 class Exercise(Record):

@@ -20,9 +20,10 @@ Calls (all times in seconds, all binary data in base64):
     disk(serial, timeout)          wait until the disk with that serial number has its node; -> {"node": "/dev/vdb"}
     mark()                         remember the kernel log's position, and (the first time) which processes there are:
                                    `probe` reports only what came later
-    gate_start(argv, env, root, deadline, stop, ready)
+    gate_start(argv, env, root, deadline, stop, ready, reads)
                                    run a command under the gate; -> state. `ready` is for daemons, whose init is over
-                                   when it is met: {"log": regular expression}, {"file": path} or {"socket": path}
+                                   when it is met: {"log": regular expression}, {"file": path} or {"socket": path}.
+                                   With `reads` what only asks is an operation as well, for errors to strike
     gate_resume(gate, stop)        let the stopped operation run, go on to the next stop; -> state
     gate_fail(gate, errno, forever, stop)
                                    the stopped operation returns -errno instead of running; with `forever` so does
@@ -156,10 +157,11 @@ class Agent:
         stop: str | int = "never",
         env: Mapping[str, str] | None = None,
         ready: Mapping[str, str] | None = None,
+        reads: bool = False,
     ) -> dict[str, Any]:
         """Start a command under a gate of its own."""
         self._started += 1
-        gate = Gate(str(self._started), argv, root, deadline, stop, ready)
+        gate = Gate(str(self._started), argv, root, deadline, stop, ready, reads=reads)
         state = gate.start(env or {})
         self._gates[gate.ident] = gate
         return state

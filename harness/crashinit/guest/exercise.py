@@ -16,7 +16,7 @@ from typing import Any
 
 from . import dm, metadata, probe, process
 from .gaps import Gaps, is_ours, reason
-from .seccomp import LIBC
+from .memory import LIBC
 
 NAME = "crashinit-exercise"
 TARGET = Path("/run/crashinit-exercise")

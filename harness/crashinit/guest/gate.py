@@ -18,6 +18,7 @@ import shutil
 import signal
 import threading
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -25,7 +26,7 @@ from enum import Enum, auto
 from typing import Any
 
 from . import seccomp
-from .decode import Decoder
+from .decode import Decoder, Refused, Unseen
 from .group import Group
 from .launch import Output, launch
 from .process import environment
@@ -73,6 +74,8 @@ class Gate:
         deadline: float,
         stop: str | int,
         ready: Mapping[str, str] | None = None,
+        *,
+        reads: bool = False,
     ) -> None:
         self.ident = ident
         self.argv = list(argv)
@@ -94,7 +97,9 @@ class Gate:
         self._wake = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         self._output = Output()
         self._condition = Ready(ready, self._output.files) if ready else None
-        self._decoder = Decoder(root)
+        self._reads = reads
+        self._decoder = Decoder(root, reads=reads)
+        self._unseen: Counter[str] = Counter()
         self._uevents = Uevents()
         self._began = time.monotonic()
         self._idle = 0.0  # seconds spent held so far
@@ -128,13 +133,13 @@ class Gate:
             raise GateError(f"there is no program '{self.argv[0]}' in this machine")
         self._group.make()
         try:
-            self._pid, fd, line = launch(program, self.argv, given, self._group.path, self._output)
+            self._pid, fd, line = launch(program, self.argv, given, self._group.path, self._output, reads=self._reads)
         except OSError as error:
             self._group.remove()
             raise GateError(f"'{program}' cannot be put under the gate: {error}") from None
         with line:
             self._listener = seccomp.Listener(fd)
-            self._decoder.main = self._pid
+            self._decoder.view.main = self._pid
             self._pidfd = os.pidfd_open(self._pid)
             self._began = time.monotonic()
             threading.Thread(target=self._serve, name=f"gate {self.ident}", daemon=True).start()
@@ -235,6 +240,7 @@ class Gate:
             "seconds": round(seconds, 4),
             "operations": [],
             "uevents": [],
+            "unseen": [f"{what} (calls: {count})" for what, count in sorted(self._unseen.items())],
         }
 
     def _check(self) -> None:
@@ -355,6 +361,13 @@ class Gate:
         operation = self._decoder.decode(call)
         if not self._listener.valid(call.id):
             return  # it died, and what was read of it may have been another's
+        if isinstance(operation, Refused):
+            self._unseen[operation.what] += 1
+            self._listener.fail(call.id, errno.ENOSYS)
+            return
+        if isinstance(operation, Unseen):
+            self._unseen[operation.what] += 1
+            operation = None
         if operation is None:
             self._listener.go_on(call.id)
             return

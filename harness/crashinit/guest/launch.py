@@ -1,12 +1,13 @@
 """The start of a gated command: a process in a control group of its own, under the filter from its first step on."""
 
+import functools
 import os
 import signal
 import socket
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from . import seccomp
+from . import bpf, calls, seccomp
 from .process import anonymous, kept
 
 
@@ -30,14 +31,20 @@ class Output:
             file.close()
 
 
+@functools.cache
+def filter_code(*, reads: bool) -> bytes:
+    """The filter's program; with `reads` it stops what only asks as well."""
+    return bpf.program(calls.stopped(reads=reads))
+
+
 def launch(
-    program: str, argv: Sequence[str], env: Mapping[str, str], cgroup: Path, output: Output
+    program: str, argv: Sequence[str], env: Mapping[str, str], cgroup: Path, output: Output, *, reads: bool = False
 ) -> tuple[int, int, socket.socket]:
     """Start a command; (process id, the filter's listener, a socket that ends when the command has begun, or brings a
     sentence when it could not). The command's own exec waits at the filter. Raises OSError with that sentence when
     there can be no filter.
     """
-    code = seccomp.program()
+    code = filter_code(reads=reads)
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     pid = os.fork()
     if pid == 0:
