@@ -53,7 +53,8 @@ def test_gate_and_strace_see_the_same(template: Template, adapter: Adapter) -> N
         seen = under_strace(machine, adapter)
 
     assert succeeded(run), run.stderr
-    assert differences(of_gate(run.operations), seen) == []
+    found = differences(of_gate(run.operations), seen)
+    assert found == [], "\n".join(found)
     assert sum(seen.done.values()) > 40  # they did look
 
 
