@@ -1,7 +1,10 @@
 """The command line: commands, messages, exit codes."""
 
+import contextlib
 import json
 import os
+import pty
+import select
 import signal
 import subprocess
 import sys
@@ -15,6 +18,7 @@ from crashinit.cli.app import exit_code
 from crashinit.contract.observation import OperationRecord
 from crashinit.errors import UsageError
 from crashinit.events import RunFinished
+from crashinit.machine.protocol import Provider
 from crashinit.plan import Point, Setup, Trial, write
 from crashinit.report import Reports
 from crashinit.report import baseline as known_failures
@@ -261,12 +265,12 @@ def test_a_file_that_cannot_be_written_is_named(tmp_path: Path, capsys: pytest.C
 
 
 def test_an_interruption_is_exit_2(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    """Ctrl-C and SIGTERM end a command with 2, and SIGTERM's handler is put back."""
+    """Ctrl-C, SIGTERM and SIGHUP end a command with 2, and the handlers are put back."""
     handler = signal.getsignal(signal.SIGTERM)
     # A shell that starts the tests in its background has SIGINT ignored.
     ignored = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             monkeypatch.setattr("crashinit.report.remake", lambda _, number=number: signal.raise_signal(number))
 
             assert cli.main(["report", "run"]) == 2
@@ -409,3 +413,107 @@ def test_a_malformed_selection_is_refused(expression: str) -> None:
     """An expression that cannot be read never selects everything, or nothing, by accident."""
     with pytest.raises(UsageError, match="of '-k' is not well formed"):
         matcher(expression)
+
+
+SHELL = """
+name = "shell"
+title = "a driver that writes one file"
+root = "/var/lib/d"
+init = ["sh", "-c", "mkdir -p {root}; echo x > {root}/a"]
+shutdown = ["true"]
+"""
+STRIKE = "title: t\nname: s\nstep: all\nrestarts: 1\n"
+
+
+def descendants(pid: int) -> list[int]:
+    """The processes below this one."""
+    found: list[int] = []
+    for task in Path(f"/proc/{pid}/task").glob("*/children"):
+        for child in map(int, task.read_text().split()):
+            found += [child, *descendants(child)]
+    return found
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process runs; one that has ended may wait for its parent."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+@pytest.mark.parametrize("how", ["SIGTERM", "SIGINT", "the terminal is closed"])
+def test_a_run_that_is_ended_from_outside_leaves_its_report_and_nothing_else(provider: Provider, how: str) -> None:
+    """What was done is reported as interrupted, the exit code is 2, and no process is left."""
+    provider.template().close()
+    Path("shell.toml").write_text(SHELL)
+    Path("s.yaml").write_text(STRIKE)
+    program = [sys.executable, "-m", "crashinit.cli", "run", "s.yaml", "--driver", "shell.toml", "--out", "run"]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    pid, terminal = pty.fork()
+    if not pid:
+        os.execve(sys.executable, program, environment)
+    said = b""
+    while not Path("run/results.jsonl").exists() or not Path("run/results.jsonl").read_bytes():
+        if select.select([terminal], [], [], 0.05)[0]:
+            said += os.read(terminal, 1 << 16)
+    below = descendants(pid)
+    if how.startswith("SIG"):
+        os.kill(pid, signal.Signals[how])
+        with contextlib.suppress(OSError):  # EIO: it has ended
+            while data := os.read(terminal, 1 << 16):
+                said += data
+    os.close(terminal)
+    _, status = os.waitpid(pid, 0)
+
+    assert os.waitstatus_to_exitcode(status) == 2, said
+    assert b"Traceback" not in said
+    assert b"Exception ignored" not in said
+    assert len(below) >= 2
+    for process in below:
+        while is_alive(process):
+            pass  # whoever is left for good is found by the time that a test may take
+    summary = json.loads(Path("run/summary.json").read_text())
+    assert summary["interrupted"]
+    assert 0 < summary["trials"] < summary["planned"]
+    assert "interrupted" in Path("run/report.html").read_text()
+
+
+FULL = """
+set -e
+mkdir disk
+mount -t tmpfs -o size=64k tmpfs disk
+set +e
+run() { "$0" -m crashinit.cli run s.yaml --driver shell.toml --out disk/run "$@"; }
+run > /dev/null 2> full.err; echo $? > full.code
+ls -a disk/run > full.ls
+cp disk/run/results.jsonl full.jsonl
+mount -o remount,size=16m disk
+"$0" -m crashinit.cli report disk/run > report.out 2>&1; echo $? > report.code
+run --resume > resume.out 2>&1; echo $? > resume.code
+cp disk/run/summary.json .
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small disk")
+def test_a_disk_that_is_full_loses_nothing_that_was_done(provider: Provider) -> None:
+    """One sentence and exit code 3; what is there is whole, and '--resume' goes on with it when there is room again."""
+    provider.template().close()
+    Path("shell.toml").write_text(SHELL)
+    Path("s.yaml").write_text(STRIKE)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    # In a name space of its own: the mount ends with it.
+    subprocess.run(["unshare", "-m", "sh", "-c", FULL, sys.executable], env=environment, check=True)
+
+    said = Path("full.err").read_text().splitlines()
+    assert Path("full.code").read_text() == "3\n"
+    assert len(said) == 1
+    assert "'disk/run" in said[0]
+    assert "No space left on device: free some space there" in said[0]
+    lines = [json.loads(line) for line in Path("full.jsonl").read_text().splitlines()]
+    assert lines
+    assert ".crashinit-" not in Path("full.ls").read_text()
+    assert Path("report.code").read_text() == "0\n", Path("report.out").read_text()
+    assert Path("resume.code").read_text() == "1\n", Path("resume.out").read_text()
+    summary = json.loads(Path("summary.json").read_text())
+    assert summary["trials"] == summary["planned"] == summary["diverged"] > len({line["id"] for line in lines})

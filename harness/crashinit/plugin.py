@@ -6,11 +6,15 @@ The plan is made once, by the process that the user started: the workers of pyte
 them collect the same ids. Modules in plain Python get machines by the fixtures `machine`, `driver` and `host`.
 """
 
+import difflib
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
+from datetime import datetime
+from fnmatch import fnmatch
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -23,19 +27,26 @@ from crashinit.printable import one_line, printable
 OPTIONS = {
     "driver": "the driver under test: an adapter's name, or the path of an adapter file",
     "provider": "where machines come from: qemu (default) or vagrant",
-    "out": "the directory of the run's results (default: reports/pytest)",
+    "out": "the directory of the run's results (default: a new one below reports)",
+    "force": "'yes': replace the results that the directory holds",
     "confirm": f"how many more times a trial that diverged is tried (default: {CONFIRM})",
     "repeat": "how many more times every trial is tried, also one that converged (default: 0)",
 }
-DEFAULTS = {"driver": "", "provider": "qemu", "out": "reports/pytest", "confirm": str(CONFIRM), "repeat": "0"}
-WORKER_PREPARED = "crashinit_prepared"  # in xdist's workerinput: the plan is there
+DEFAULTS = {"driver": "", "provider": "qemu", "out": "", "force": "", "confirm": str(CONFIRM), "repeat": "0"}
+# In the workerinput of xdist: the run's directory, and where the plan is.
+WORKER_OUT, WORKER_PLAN = "crashinit_out", "crashinit_plan"
+KEYS = ("title", "step", "at", "steps", "fault", "victims", "phases", "errnos", "restarts", "given", "recovery")
+LISTINGS = ("collectonly", "showfixtures", "show_fixtures_per_test", "setupplan", "cacheshow")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("crashinit", "crash tests of a storage driver's initialisation")
     for name, text in OPTIONS.items():
         variable = f"CRASHINIT_{name.upper()}"
-        group.addoption(f"--crashinit-{name}", default=None, metavar=name.upper(), help=f"{text} (or ${variable})")
+        kind: dict[str, Any] = (
+            {"action": "store_const", "const": "yes"} if name == "force" else {"metavar": name.upper()}
+        )
+        group.addoption(f"--crashinit-{name}", default=None, help=f"{text} (or ${variable})", **kind)
         parser.addini(f"crashinit_{name}", text, default="")
 
 
@@ -73,16 +84,20 @@ class Campaign:
         self.config = config
         self.driver = option(config, "driver")
         self.provider = option(config, "provider")
-        self.out = Path(option(config, "out"))
+        self.worker: dict[str, str] | None = getattr(config, "workerinput", None)
+        named = (self.worker or {}).get(WORKER_OUT) or option(config, "out")
+        self.out = Path(named or f"reports/pytest-{datetime.now():%Y%m%d-%H%M%S}").absolute()
+        self.lists = _lists(config)
         self.tries = number(config, "confirm"), number(config, "repeat")
         self.results: dict[str, TrialResult] = {}  # of this process
-        self.is_worker = hasattr(config, "workerinput")
+        self.is_worker = self.worker is not None
         self.prepared: Any = None
         self._stack = ExitStack()
         self._runner: Any = None
         self._listen: Listener | None = None
         self._begin = 0.0
         self._interrupted = False
+        self._planned: Path | None = None
 
     def runner(self) -> Any:
         """This process's TrialRunner, made when it is first needed."""
@@ -95,31 +110,40 @@ class Campaign:
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionstart(self, session: pytest.Session) -> None:
         from crashinit import adapters, campaign, kept, scenario
+        from crashinit.place import claimed
 
         try:
-            if self.is_worker:
-                if self.config.workerinput.get(WORKER_PREPARED):  # type: ignore[attr-defined]
-                    self.prepared = kept.read_prepared(self.out)
+            if self.worker is not None:
+                if self.worker.get(WORKER_PLAN):
+                    self.prepared = kept.read_prepared(Path(self.worker[WORKER_PLAN]))
                 return
             adapters.load(self.driver)
-            scenarios = scenario.find(_scenario_paths(self.config)) if _scenario_paths(self.config) else []
+            scenarios = scenario.find(paths) if (paths := _scenario_paths(self.config)) and not self.lists else []
             if scenarios:
+                force = option(self.config, "force") not in ("", "no", "0", "false")
+                self._stack.enter_context(claimed(self.out, force=force, options="--crashinit-"))
                 self.prepared = campaign.prepare(scenarios, self.driver, self.provider, self.out, self._note)
-                self.prepared.store(self.out)
         except CrashinitError as error:
+            self._stack.close()
             raise pytest.UsageError(f"crashinit: {error}") from error
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
-        node.workerinput[WORKER_PREPARED] = self.prepared is not None
+        node.workerinput[WORKER_OUT] = str(self.out)
+        if self.prepared:
+            # Not yet in the run's directory: which trials are selected is not known, and without any the old run stays.
+            if self._planned is None:
+                self._planned = Path(self._stack.enter_context(TemporaryDirectory(prefix="crashinit-plan-")))
+                self.prepared.store(self._planned)
+            node.workerinput[WORKER_PLAN] = str(self._planned)
 
     def pytest_collect_file(self, file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
-        if file_path.suffix == ".yaml" and self.prepared:
+        if file_path.suffix == ".yaml" and (self.prepared or self.lists) and _is_meant(file_path, self.config):
             return ScenarioFile.from_parent(parent, path=file_path)
         return None
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
-        if not self.is_worker and not self.config.option.collectonly:
+        if not self.is_worker and not self.lists:
             self._start([item.name for item in session.items if isinstance(item, TrialItem)])
 
     @pytest.hookimpl(optionalhook=True)
@@ -146,13 +170,19 @@ class Campaign:
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         from time import monotonic
 
-        self._stack.close()
-        if self._listen and not self.is_worker:
-            self._listen(RunFinished(monotonic() - self._begin, self._interrupted))
+        try:
+            if self._listen and not self.is_worker:
+                self._listen(RunFinished(monotonic() - self._begin, self._interrupted))
+        finally:
+            self._stack.close()
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         if self._listen:
-            terminalreporter.write_line(f"crashinit: the report is {self.out / 'report.html'}")
+            terminalreporter.write_line(f"crashinit: the report is {_shown(self.out) / 'report.html'}")
+        if self.lists and _scenario_paths(self.config):
+            terminalreporter.write_line(
+                "crashinit: a scenario's trials are known when an init has been recorded, which a listing does not do."
+            )
 
     def _start(self, trials: list[str]) -> None:
         from time import monotonic
@@ -162,6 +192,10 @@ class Campaign:
         if not trials or self.prepared is None:
             return
         self._begin = monotonic()
+        try:
+            self.prepared.store(self.out)
+        except CrashinitError as error:
+            raise pytest.UsageError(f"crashinit: {error}") from error
         self._listen = file_listeners(self.out)
         self._listen(RunStarted(self.driver, self.provider, self.prepared.accel, trials))
 
@@ -181,9 +215,19 @@ class ScenarioFile(pytest.File):
         campaign = self.config.pluginmanager.get_plugin("crashinit-campaign")
         assert isinstance(campaign, Campaign)
         name = load(self.path).name
+        if campaign.lists:
+            yield Unplanned.from_parent(self, name=name)
+            return
         for trial in campaign.prepared.trials:
             if trial.scenario == name:
                 yield TrialItem.from_parent(self, name=trial.id, trial=trial, campaign=campaign)
+
+
+class Unplanned(pytest.Item):
+    """What stands for a scenario's trials in a listing; it is never run."""
+
+    def runtest(self) -> None:
+        raise NotImplementedError
 
 
 class TrialFailedError(Exception):
@@ -226,7 +270,7 @@ class TrialItem(pytest.Item):
         from crashinit.report.again import replay
         from crashinit.report.kinds import how_often
 
-        again = replay(self.result, self.campaign.out)
+        again = replay(self.result, _shown(self.campaign.out))
         often = [f"  {said}" for said in (how_often([self.result]),) if said]
         lines = [f"{self.result.outcome}: {self.result.reason}", *often, *failed, f"again: {again}"]
         return "\n".join(map(printable, lines))
@@ -235,7 +279,50 @@ class TrialItem(pytest.Item):
         return self.path, None, self.name
 
 
+def _lists(config: pytest.Config) -> bool:
+    """Whether pytest is only to tell what there is: then no machine is booted, and nothing is written."""
+    return any(getattr(config.option, name, False) for name in LISTINGS)
+
+
+def _shown(path: Path) -> Path:
+    """A path as people have it: relative, if it lies below the working directory."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+
+
+def _given(config: pytest.Config) -> list[Path]:
+    return [Path(config.invocation_params.dir, argument.split("::")[0]) for argument in config.args]
+
+
 def _scenario_paths(config: pytest.Config) -> list[Path]:
-    """The scenario files and the directories with such files among pytest's arguments."""
-    paths = [Path(config.invocation_params.dir, argument.split("::")[0]) for argument in config.args]
-    return [path for path in paths if path.suffix == ".yaml" or (path.is_dir() and any(path.rglob("*.yaml")))]
+    """The scenario files among pytest's arguments and below its directories."""
+    found: list[Path] = []
+    for path in _given(config):
+        found += _below(path, config.getini("norecursedirs")) if path.is_dir() else [path] * (path.suffix == ".yaml")
+    return list(dict.fromkeys(found))
+
+
+def _below(directory: Path, left_out: list[str]) -> Iterator[Path]:
+    """The scenario files below a directory; not in those that pytest does not look into either."""
+    for path in sorted(directory.iterdir()):
+        if path.is_dir():
+            if not any(fnmatch(path.name, pattern) for pattern in left_out):
+                yield from _below(path, left_out)
+        elif path.suffix == ".yaml" and looks_like_a_scenario(path):
+            yield path
+
+
+def _is_meant(path: Path, config: pytest.Config) -> bool:
+    return path in _given(config) or looks_like_a_scenario(path)
+
+
+def looks_like_a_scenario(path: Path) -> bool:
+    """Whether a YAML file is one of ours: others lie beside Python tests. It has two of the keys, perhaps misspelt."""
+    try:
+        if not path.is_file():  # a fifo would wait
+            return False
+        with path.open("rb") as file:
+            text = file.read(1 << 20).decode("utf-8", "replace")
+    except OSError:
+        return False
+    words = set(re.findall(r"(?m)^[\"']?(\w+)[\"']?\s*:", text))
+    return len({key for word in words for key in difflib.get_close_matches(word, KEYS, n=1, cutoff=0.75)}) >= 2

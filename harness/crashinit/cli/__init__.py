@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from types import FrameType
 
 import typer
 
@@ -25,7 +26,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a terminal that has not every character gets an escape for it
             stream.reconfigure(errors="backslashreplace")
-    previous = signal.signal(signal.SIGTERM, signal.default_int_handler)  # a cancelled CI job gets its report too
+    # A cancelled CI job, and a terminal that was closed, get their report too; what nohup(1) ignores stays ignored.
+    ends = [number for number in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(number) != signal.SIG_IGN]
+    previous = {number: signal.signal(number, _interrupt) for number in ends}
     try:
         code = app(args=arguments, prog_name="crashinit", standalone_mode=False)
     except KeyboardInterrupt:
@@ -49,6 +52,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
             HARNESS_ERROR,
         )
     finally:
-        signal.signal(signal.SIGTERM, previous)
+        for number, handler in previous.items():
+            signal.signal(number, handler)
     # typer turns a KeyboardInterrupt into 130.
     return fail("interrupted", INTERRUPTED) if code == 130 else int(code or OK)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    """As Ctrl-C. A terminal that goes away says so more than once: the second time is not to cut off the report."""
+    if signal.getsignal(signal.SIGHUP) == _interrupt:
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    signal.default_int_handler(number, frame)

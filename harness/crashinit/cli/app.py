@@ -54,8 +54,12 @@ def fail(sentence: str, code: int) -> int:
         import traceback
 
         traceback.print_exc()
-    # Further lines, of what a guest said, are indented: none of them passes for a line of ours.
-    say(printable(f"crashinit: {sentence}").replace("\n", "\n    "), sys.stderr)
+    try:
+        # Further lines, of what a guest said, are indented: none of them passes for a line of ours.
+        say(printable(f"crashinit: {sentence}").replace("\n", "\n    "), sys.stderr)
+    except OSError:  # the terminal is gone: nobody listens, also not at exit
+        for stream in (sys.stdout, sys.stderr):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
     return code
 
 

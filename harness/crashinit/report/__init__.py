@@ -1,8 +1,10 @@
 """Consumers of campaign events: console, results.jsonl, junit, html. `Reports` is all of them as one listener."""
 
+import contextlib
+import errno
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -71,8 +73,19 @@ class Reports:
                 self._began = None
                 if self.out and self._log and self._log.started:
                     remake(self.out)
-            if self._face:
-                self._face(event)
+            with self._while_it_is_seen():
+                if self._face:
+                    self._face(event)
+
+    @contextlib.contextmanager
+    def _while_it_is_seen(self) -> Iterator[None]:
+        """A terminal that is gone is no reason to end a run, or to lose its report: from then on nothing is shown."""
+        try:
+            yield
+        except OSError as error:
+            if error.errno != errno.EIO:
+                raise
+            self._face = None
 
     def __enter__(self) -> Self:
         return self
@@ -82,8 +95,9 @@ class Reports:
             if self._began is not None:
                 self(RunFinished(self._now() - self._began, interrupted=True))
         finally:
-            if self._face:
-                self._face.close()
+            with self._while_it_is_seen():
+                if self._face:
+                    self._face.close()
 
 
 def contract_facts() -> tuple[list[str], dict[str, str]]:
