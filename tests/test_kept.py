@@ -85,6 +85,7 @@ def test_a_new_run_takes_the_place_of_an_old_one(run: Path) -> None:
     store(run, TRIAL.id, evidence())
     (run / "evidence" / "notes.txt").write_text("mine")
     (run / "notes.txt").write_text("mine")
+    report(run / "cold", [])
     new = spoil(reference(), add("kernel_log", "[1.0] of the new driver"))
     trial = replace(TRIAL, setup=OTHER)
     Prepared([trial], {OTHER: new}, "tcg", [], driver="new").store(run)

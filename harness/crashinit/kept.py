@@ -15,6 +15,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -32,6 +33,7 @@ PLAN = "plan.json"
 EVIDENCE = "evidence"
 ERRORS = "errors"
 RECORDINGS = "powercut"
+COLD = "cold"  # what failed, once more in machines that were booted for it: a run of its own, by this one's plan
 REPORTS = ("results.jsonl", "run.json", "summary.json", "junit.xml", "report.html", "README.md")
 NAME_LIMIT = 180  # bytes of a file's name before its ending; most file systems take 255
 RUN_IT = "run its trial again"
@@ -118,6 +120,11 @@ def clear(out: Path, but: Path | None = None) -> None:
     for directory, pattern in ((EVIDENCE, "*.json.gz"), (RECORDINGS, "*.gz"), (ERRORS, "*.txt")):
         for path in (out / directory).glob(pattern):
             path.unlink(missing_ok=True)
+    if (out / COLD).is_dir():
+        clear(out / COLD)
+    for directory in (EVIDENCE, RECORDINGS, ERRORS, COLD):
+        with suppress(OSError):  # somebody has put something of his own there
+            (out / directory).rmdir()
     for place in (out, out / EVIDENCE, out / RECORDINGS, out / ERRORS):
         sweep(place, but)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from crashinit import plan
 from crashinit.errors import HostError, UsageError
-from crashinit.kept import ERRORS, EVIDENCE, PLAN, RECORDINGS, REPORTS
+from crashinit.kept import COLD, ERRORS, EVIDENCE, PLAN, RECORDINGS, REPORTS
 from crashinit.safe import UNFINISHED, parsed, text
 
 RESULTS, RUN = REPORTS[:2]
@@ -112,6 +112,6 @@ def is_run(out: Path) -> bool:
             return True
     with suppress(OSError, ValueError, TypeError), (out / RESULTS).open("rb") as file:
         return {"id", "outcome"} <= set(json.loads(file.readline(1 << 24)))
-    ours = {*REPORTS, PLAN, EVIDENCE, RECORDINGS, ERRORS}
+    ours = {*REPORTS, PLAN, EVIDENCE, RECORDINGS, ERRORS, COLD}
     names = {path.name for path in out.iterdir() if not path.name.startswith(UNFINISHED)}
     return names <= ours and (out / EVIDENCE / "reference-0.json.gz").exists()  # one that was killed as it began

@@ -1,5 +1,6 @@
 """results.jsonl, run.json and summary.json."""
 
+import io
 import json
 import os
 import resource
@@ -13,10 +14,11 @@ import pytest
 from crashinit.contract import VERSION
 from crashinit.errors import UsageError
 from crashinit.events import Event, RunFinished, RunStarted, TrialFinished
-from crashinit.report import Reports, read, remake
+from crashinit.report import Reports, plain, read, remake
 from crashinit.report.results import duration, finished_ids
+from rich.console import Console
 
-from .events import mixed, report, results, sequence, unjudged
+from .events import failing, mixed, report, results, sequence, unjudged
 
 
 def lines(out: Path) -> list[dict[str, object]]:
@@ -283,3 +285,20 @@ def test_an_unknown_outcome_is_refused(tmp_path: Path) -> None:
 def test_durations_are_for_people(seconds: float, said: str) -> None:
     """Seconds turn into the largest fitting units."""
     assert said == duration(seconds)
+
+
+def test_names_that_are_not_utf_8_end_no_report(tmp_path: Path) -> None:
+    """A driver may make a file of any name: every report is written, on a terminal of few characters as well."""
+    odd = os.fsdecode(b"/root/.tmp\xe9")
+    left = failing(results()[0], "diverged", f"C04: '{odd}' is left", {"C04": "fail"})
+    trial = replace(left, id=f"s/{odd}", operation=odd)
+    # As the command makes its own.
+    screen = io.TextIOWrapper(io.BytesIO(), encoding="ascii", errors="backslashreplace")
+    report(tmp_path, [trial], console=Console(file=screen))
+    plain.write(tmp_path)
+
+    assert read(tmp_path).results == [trial]
+    screen.flush()
+    assert b"\\udce9" in screen.buffer.getvalue()  # type: ignore[attr-defined]
+    for name in ("summary.json", "junit.xml", "report.html", "README.md"):
+        (tmp_path / name).read_bytes().decode("utf-8")
