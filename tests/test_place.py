@@ -88,10 +88,12 @@ def test_one_run_at_a_time(tmp_path: Path) -> None:
     first = subprocess.Popen([sys.executable, "-c", program, tmp_path], stdout=subprocess.PIPE, env=environment)
     assert first.stdout
     with first, first.stdout:
-        assert first.stdout.readline() == b"claimed\n"
-        with pytest.raises(UsageError, match=f"another run is at work in '{tmp_path}'"), claimed(tmp_path):
-            pass
-        first.send_signal(signal.SIGKILL)
+        try:
+            assert first.stdout.readline() == b"claimed\n"
+            with pytest.raises(UsageError, match=f"another run is at work in '{tmp_path}'"), claimed(tmp_path):
+                pass
+        finally:
+            first.send_signal(signal.SIGKILL)
         first.wait()
         with claimed(tmp_path):
             pass

@@ -299,6 +299,6 @@ def test_names_that_are_not_utf_8_end_no_report(tmp_path: Path) -> None:
 
     assert read(tmp_path).results == [trial]
     screen.flush()
-    assert b"\\udce9" in screen.buffer.getvalue()  # type: ignore[attr-defined]
+    assert b"\\udce9" in screen.buffer.getvalue()
     for name in ("summary.json", "junit.xml", "report.html", "README.md"):
         (tmp_path / name).read_bytes().decode("utf-8")
