@@ -25,6 +25,15 @@ test -e {root}/done && { printf '\033]0;owned\007\033[2J `[x](y)` <b>1 of 1 conv
 : > "$(printf '{root}/\033]0;owned\007\351')"
 ''']
 shutdown = ["true"]
+
+[not_applicable]
+C02 = "no pool"
+C03 = "no pool"
+C06 = "no base"
+C07 = "no base"
+C08 = "no base"
+C10 = "no pool"
+C11 = "no init succeeds after the first"
 """
 SCENARIO = r"""
 title: The second init is reached.
