@@ -171,6 +171,7 @@ def run(
         workers,
         emit,
         more if second else None,
+        narrowed=bool(dropped) or any(scenario.steps for scenario in scenarios),
         earlier=[result for result in earlier if select(result.id)],
         often=often,
     )
@@ -231,14 +232,15 @@ def run_trials(
     emit: Listener,
     more: Callable[[], tuple[list[Trial], list[str]]] | None = None,
     recordings: Path | None = None,
+    narrowed: bool = False,
     earlier: Sequence[TrialResult] = (),
     often: HowOften = OFTEN,
 ) -> list[Outcome]:
     """Run planned trials on this many workers and judge each as it ends; then try those again that are to be.
 
     `more` is asked after them for trials that follow from them, and what of those is left out. `recordings`: the
-    directory of the run that planned them, if that is not `out`. `earlier`: results that a run begins with which is
-    gone on with.
+    directory of the run that planned them, if that is not `out`. `narrowed`: they are not all that there is.
+    `earlier`: results that a run begins with which is gone on with.
     """
     adapter = load_adapter(driver)
     results: dict[str, TrialResult] = {}
@@ -283,7 +285,8 @@ def run_trials(
                         results[result.id] = result
                     emit(TrialConfirmed(result))
 
-    emit(RunStarted(driver, provider, prepared.accel, [trial.id for trial in trials], prepared.left_out))
+    ids = [trial.id for trial in trials]
+    emit(RunStarted(driver, provider, prepared.accel, ids, prepared.left_out, narrowed))
     try:
         batch(trials)
         further: list[Trial] = []

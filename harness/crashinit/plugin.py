@@ -197,7 +197,15 @@ class Campaign:
         except CrashinitError as error:
             raise pytest.UsageError(f"crashinit: {error}") from error
         self._listen = file_listeners(self.out)
-        self._listen(RunStarted(self.driver, self.provider, self.prepared.accel, trials))
+        self._listen(
+            RunStarted(
+                self.driver,
+                self.provider,
+                self.prepared.accel,
+                trials,
+                narrowed=len(trials) < len(self.prepared.trials),
+            )
+        )
 
     def _note(self, event: Any) -> None:
         if isinstance(event, Note) and self.config.option.verbose >= 0:

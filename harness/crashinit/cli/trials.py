@@ -310,6 +310,7 @@ def replay(
             workers,
             emit,
             recordings=plan.parent,
+            narrowed=bool(select or failed) or Path(target).suffix != ".json",
             often=HowOften(confirm, repeat),
         )
     return exit_code(directory)

@@ -25,7 +25,7 @@ from crashinit.report.kinds import how_often
 from crashinit.report.results import RunRecord
 from crashinit.report.words import many
 
-# Of the sentences on what a run left out, those that say that only a part of it was asked for
+# A run of an earlier version does not say whether only a part of it was asked for, but by what it left out
 NARROWED = ("they were not selected", "boundaries in other steps than")
 
 HEADER = """\
@@ -124,7 +124,9 @@ def load(path: Path) -> tuple[Known, ...]:
 
 def is_whole(run: RunRecord) -> bool:
     """Whether the run tried all that it could: nothing was left unselected, and nothing interrupted it."""
-    narrowed = any(words in sentence for sentence in run.left_out for words in NARROWED)
+    narrowed = run.narrowed
+    if narrowed is None:
+        narrowed = any(words in sentence for sentence in run.left_out for words in NARROWED)
     return not narrowed and not run.interrupted and not run.not_run
 
 

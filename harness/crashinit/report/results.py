@@ -62,6 +62,7 @@ class RunRecord:
     interrupted: bool
     results: list[TrialResult]
     contract: int = 1  # its version, by which the results were judged; 1 where the directory does not say
+    narrowed: bool | None = None  # whether only a part of what there is was asked for; None: not recorded
 
     @property
     def not_run(self) -> list[str]:
@@ -131,6 +132,7 @@ class ResultsLog:
             "planned": list(dict.fromkeys([*earlier.get("planned", []), *event.trials])),
             "left_out": list(dict.fromkeys([*earlier.get("left_out", []), *event.left_out])),
             "contract": earlier.get("contract", 1) if earlier else VERSION,  # what is there was judged by that one
+            "narrowed": event.narrowed,
             "mask": self._mask,
             "clause_names": self._clause_names,
             "earlier_seconds": (earlier.get("earlier_seconds") or 0.0) + (earlier.get("seconds") or 0.0),
@@ -206,6 +208,7 @@ def read(out: Path) -> RunRecord:
         interrupted=bool(facts.get("interrupted", False)),
         results=list(results.values()),
         contract=facts.get("contract", 1),
+        narrowed=facts.get("narrowed"),
     )
 
 
