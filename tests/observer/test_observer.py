@@ -24,11 +24,13 @@ from .straced import STRACE, Reader, Seen, moment
 SETUP = Setup("fresh", (), 120.0)
 WHERE = "/run/observed"
 PATIENCE = 300.0  # seconds for an init under strace, which stops it at each call
-# Starts a command under strace, in a session of its own, and waits until it has ended or says that it is ready.
+# Starts a command under strace, in a session of its own, and waits until it has ended or says that it is ready: then
+# strace ends, so that its files stay as they are.
 FOLLOW = """
 setsid {command} >{where}/output 2>&1 </dev/null & driver=$!
 while kill -0 $driver 2>/dev/null && ! grep -Eq {ready} {where}/output; do sleep 0.1; done
-kill -0 $driver 2>/dev/null && exit 0; wait $driver
+kill -KILL $driver 2>/dev/null && {{ wait $driver; exit 0; }}
+wait $driver
 """
 NEVER = "$^"  # matches no line that is not empty, and of those none that grep is shown
 
