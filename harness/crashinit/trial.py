@@ -17,6 +17,7 @@ from crashinit.errors import GuestError, MachineError
 from crashinit.machine.protocol import Machine, Provider, Template
 from crashinit.plan import Point, Setup, Trial
 from crashinit.recording import Recording
+from crashinit.same_fault import SameFault
 
 
 class TrialRunner:
@@ -34,7 +35,7 @@ class TrialRunner:
         self._recording: Recording | None = None
         self._second: tuple[tuple[Setup, Point, str], Recording] | None = None  # by where the first was killed
         self._never: tuple[Setup, Run, Observation | None] | None = None  # an init that never came where it was awaited
-        self._here: tuple[Trial, dict[tuple[str, str], Evidence]] | None = None  # what was done at the last boundary
+        self._same_fault = SameFault()
 
     def __enter__(self) -> Self:
         return self
@@ -100,8 +101,8 @@ class TrialRunner:
                 if not trial.point.n:
                     self._never = trial.setup, run, recording.before
                 return nothing_fired(trial, run, recording.before), seconds.parts
-            evidence = self._stands_for(trial, recording) or self._carry_out(trial, recording, seconds)
-        self._remember(trial, evidence)
+            evidence = self._same_fault.find(trial, recording) or self._carry_out(trial, recording, seconds)
+        self._same_fault.remember(trial, evidence)
         seconds.parts["guest"] = seconds.guest
         return evidence, seconds.parts
 
@@ -160,22 +161,6 @@ class TrialRunner:
         else:
             self._second = None
         return recording.machine
-
-    def _stands_for(self, trial: Trial, recording: Recording) -> Evidence | None:
-        """The evidence of an earlier trial at this boundary, if its fault was this very one."""
-        done = self._here[1] if self._here and _same_but_fault(self._here[0], trial) else {}
-        for (victim, error), evidence in done.items():
-            if error == trial.error and evidence.trial != trial.id and evidence.fired is not None:
-                alike = recording.alone if trial.fault == "kill" else _came_once(evidence.fault_run, evidence.fired)
-                if victim == trial.victim or alike:
-                    return evidence.model_copy(update={"trial": trial.id, "same_as": evidence.trial})
-        return None
-
-    def _remember(self, trial: Trial, evidence: Evidence) -> None:
-        if self._here is None or not _same_but_fault(self._here[0], trial):
-            self._here = (trial, {})
-        if not evidence.same_as:
-            self._here[1][trial.victim, trial.error] = evidence
 
     def _examine(
         self,
@@ -255,7 +240,7 @@ class TrialRunner:
 
     def forget(self) -> None:
         """End the recorded inits, if there are any, and what they showed: the next trial makes its own."""
-        self._here = None
+        self._same_fault = SameFault()
         self._forget_recordings()
 
     def _forget_recordings(self) -> None:
@@ -299,25 +284,6 @@ class Given:
             machine.close()
             raise
         return machine
-
-
-def _came_once(run: Run, struck: OperationRecord) -> bool:
-    """Whether a call that failed was the last of its kind on its object, so that an error which lasts is no other.
-
-    A daemon that is ready goes on, and what it asks for from then on is in no record.
-    """
-    later = run.operations[struck.n :]
-    return run.exit is not None and (struck.kind, struck.object) not in {(call.kind, call.object) for call in later}
-
-
-def _same_but_fault(one: Trial, other: Trial) -> bool:
-    """Whether two trials strike at one boundary, in one way but for victim and error."""
-
-    def place(trial: Trial) -> object:
-        earlier = (trial.earlier.operation, trial.victim) if trial.earlier else None
-        return trial.setup, trial.point.operation, earlier, trial.fault, trial.recovery, trial.restarts
-
-    return place(one) == place(other)
 
 
 def nothing_fired(trial: Trial, run: Run, before: Observation | None) -> Evidence:
