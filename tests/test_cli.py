@@ -421,6 +421,14 @@ title = "a driver that writes one file"
 root = "/var/lib/d"
 init = ["sh", "-c", "mkdir -p {root}; echo x > {root}/a"]
 shutdown = ["true"]
+
+[not_applicable]
+C02 = "no pool"
+C03 = "no pool"
+C06 = "no base"
+C07 = "no base"
+C08 = "no base"
+C10 = "no pool"
 """
 STRIKE = "title: t\nname: s\nstep: all\nrestarts: 1\n"
 
@@ -467,7 +475,7 @@ def test_a_run_that_is_ended_from_outside_leaves_its_report_and_nothing_else(pro
     _, status = os.waitpid(pid, 0)
 
     assert os.waitstatus_to_exitcode(status) == 2, said
-    assert b"Traceback" not in said
+    assert b"Traceback" not in said, said[max(0, said.find(b"Traceback") - 300) :][:2500].decode()
     assert b"Exception ignored" not in said
     assert len(below) >= 2
     for process in below:
@@ -514,6 +522,6 @@ def test_a_disk_that_is_full_loses_nothing_that_was_done(provider: Provider) -> 
     assert lines
     assert ".crashinit-" not in Path("full.ls").read_text()
     assert Path("report.code").read_text() == "0\n", Path("report.out").read_text()
-    assert Path("resume.code").read_text() == "1\n", Path("resume.out").read_text()
+    assert Path("resume.code").read_text() == "0\n", Path("resume.out").read_text()
     summary = json.loads(Path("summary.json").read_text())
-    assert summary["trials"] == summary["planned"] == summary["diverged"] > len({line["id"] for line in lines})
+    assert summary["trials"] == summary["planned"] == summary["converged"] > len({line["id"] for line in lines})

@@ -5,6 +5,7 @@ its place, and the campaign goes on. Workers end when their owner ends, and so d
 """
 
 import ctypes
+import logging
 import multiprocessing
 import os
 import pickle
@@ -206,6 +207,7 @@ def _leave_when_told() -> None:
 
 def _leave(_signal: int, _frame: object) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # once is enough: what is being closed is closed to the end
+    logging.disable()  # asyncio would tell of each connection's task that this ends
     raise SystemExit(0)
 
 
