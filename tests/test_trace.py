@@ -101,3 +101,12 @@ def test_a_given_pool_needs_no_pool_create() -> None:
     steps = steps_of(trace("file.write pool.db", "exec dmsetup", "dm.message given|create_thin dmsetup"))
 
     assert steps == ["loopback", "loopback", "base-create"]
+
+
+def test_what_only_asks_moves_no_trace_on() -> None:
+    """Points for errors alone belong to the step that has been reached: every other operation keeps its own."""
+    asked = [line for operation in INIT for line in ("dm.info base", "file.open metadata/base", operation)]
+    steps = steps_of(trace(*asked))
+
+    assert steps[2::3] == steps_of(trace(*INIT))
+    assert steps[0] == "loopback"

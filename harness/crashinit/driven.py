@@ -70,6 +70,7 @@ class Driven:
                 deadline=self.setup.deadline,
                 stop=stop,
                 ready=self.adapter.ready.condition if self.adapter.ready else None,
+                reads=self.setup.reads,
             )
         except GuestError as error:
             if NO_PROGRAM in str(error):

@@ -1,20 +1,25 @@
 """Which errors a system call may return, so that only such are injected.
 
 From the man pages (mkdir(2), open(2), ftruncate(2), write(2), fsync(2), rename(2), unlink(2), execve(2), mount(2),
-loop(4)) and the kernel's sources (drivers/block/loop.c, drivers/md/dm-ioctl.c, drivers/md/dm-thin.c), for the six
-errors that storage code meets: EIO, ENOSPC, ENOMEM, EBUSY, EAGAIN, EINTR.
+loop(4), io_submit(2), semget(2), pipe(2), clone(2)) and the kernel's sources (drivers/block/loop.c, block/blk-core.c,
+drivers/md/dm-ioctl.c, drivers/md/dm-thin.c), for the errors that storage code meets. An error that would be a lie is
+left out: a file that is there is never "not found", but a device's node may be late.
 """
 
 import errno
-from typing import Literal
+from typing import Literal, get_args
 
-Errno = Literal["EIO", "ENOSPC", "ENOMEM", "EBUSY", "EAGAIN", "EINTR"]
-ERRNOS: tuple[Errno, ...] = ("EIO", "ENOSPC", "ENOMEM", "EBUSY", "EAGAIN", "EINTR")
+Errno = Literal[
+    "EIO", "ENOSPC", "ENOMEM", "EBUSY", "EAGAIN", "EINTR",
+    "EMFILE", "ENFILE", "ENXIO", "ENOENT", "EACCES", "EINVAL", "ENODATA", "EEXIST",
+]  # fmt: skip
+ERRNOS: tuple[Errno, ...] = get_args(Errno)
+NO_MORE_FILES = ("EMFILE", "ENFILE")
 
 # By the kind of operation; for a message, also by its verb.
 RETURNS: dict[str, tuple[str, ...]] = {
     "file.mkdir": ("EIO", "ENOSPC", "ENOMEM"),
-    "file.create": ("EIO", "ENOSPC", "ENOMEM", "EINTR"),
+    "file.create": ("EIO", "ENOSPC", "ENOMEM", "EINTR", "EACCES", *NO_MORE_FILES),
     "file.truncate": ("EIO", "ENOSPC", "EINTR"),
     "file.write": ("EIO", "ENOSPC", "EINTR"),
     "file.fsync": ("EIO", "ENOSPC", "EINTR"),
@@ -30,15 +35,46 @@ RETURNS: dict[str, tuple[str, ...]] = {
     "loop.set-status": ("EAGAIN", "EINTR"),  # EAGAIN: dirty pages under a changed offset
     "loop.clr-fd": ("EBUSY", "EINTR"),
     "dm.create": ("EBUSY", "ENOMEM"),  # EBUSY: the name or uuid is taken
-    "dm.table-load": ("EIO", "ENOSPC", "ENOMEM", "EBUSY"),  # a target's constructor reads and formats its metadata
+    "dm.table-load": (
+        "EIO",
+        "ENOSPC",
+        "ENOMEM",
+        "EBUSY",
+        "EINVAL",
+    ),  # a target's constructor reads and formats its metadata
     "dm.resume": ("EIO", "ENOSPC", "ENOMEM"),
     "dm.suspend": ("EIO", "ENOMEM", "EINTR"),
     "dm.remove": ("EBUSY", "ENOMEM"),
-    "dm.message": ("EIO", "ENOSPC", "ENOMEM"),
+    "dm.message": ("EIO", "ENOSPC", "ENOMEM", "EINVAL"),
     "file.link": ("EIO", "ENOSPC", "ENOMEM"),
     "exec": ("EIO", "ENOMEM", "EAGAIN"),
     "mount.mount": ("EIO", "ENOMEM", "EBUSY"),
     "mount.umount": ("EBUSY", "ENOMEM"),
+    "mount.create": ("EIO", "ENOMEM", "EBUSY", "EINVAL"),
+    "mount.reconfigure": ("EIO", "ENOMEM", "EBUSY"),
+    "file.submit": ("EAGAIN",),  # an error of the device itself comes later, in io_getevents
+    "dev.submit": ("EAGAIN",),
+    "file.msync": ("EIO", "EBUSY"),
+    "dev.msync": ("EIO", "EBUSY"),
+    "file.setxattr": ("EIO", "ENOSPC", "ENOMEM"),
+    "dev.flush": ("EIO",),
+    "fs.resize": ("EIO", "ENOSPC", "ENOMEM", "EBUSY"),
+    "fs.freeze": ("EIO", "EBUSY", "EINTR"),
+    "sem.create": ("ENOSPC", "ENOMEM", "EEXIST"),
+    "sem.wait": ("EINTR", "EAGAIN"),
+    "sem.change": ("ENOMEM", "EAGAIN"),
+    # What only asks
+    "file.open": ("EIO", "ENOMEM", "EACCES", *NO_MORE_FILES),
+    "dev.open": ("EIO", "ENOMEM", "EBUSY", "EACCES", "ENXIO", "ENOENT", *NO_MORE_FILES),
+    "dev.read": ("EIO", "EINTR", "ENODATA"),  # ENODATA: the medium has lost it (blk_errors)
+    "dev.get-size": (),
+    "loop.get-status": ("ENXIO",),
+    "dm.version": ("ENOMEM",),
+    "dm.list": ("ENOMEM",),
+    "dm.targets": ("ENOMEM",),
+    **dict.fromkeys(("dm.info", "dm.wait", "dm.deps", "dm.status", "dm.table"), ("ENXIO", "ENOMEM")),
+    "process.clone": ("EAGAIN", "ENOMEM"),
+    "process.pipe": NO_MORE_FILES,
 }
 
 

@@ -101,7 +101,7 @@ class Prepared:
 
     def _write(self, out: Path) -> None:
         for number, (setup, evidence) in enumerate(self.references.items()):
-            about = {"setup": [setup.given, list(setup.options), setup.deadline], "accel": self.accel}
+            about = {"setup": [setup.given, list(setup.options), setup.deadline, setup.reads], "accel": self.accel}
             path = out / EVIDENCE / f"reference-{number}.json.gz"
             _write(path, evidence, driver=self.driver, adapter=self.adapter, **about)
         for name, recorded in self.recordings.items():
@@ -154,8 +154,8 @@ def read_prepared(out: Path) -> Prepared:
             continue  # a trial of a scenario with such a name
         evidence, facts = _read(path)
         with damage(path, again):
-            given, options, deadline = facts["setup"]
-            setup = Setup(str(given), tuple(map(str, options)), float(deadline))
+            given, options, deadline, *reads = facts["setup"]
+            setup = Setup(str(given), tuple(map(str, options)), float(deadline), reads == [True])
             accel, driver, adapter = (str(facts.get(key, "")) for key in ("accel", "driver", "adapter"))
         if setup in references:
             raise UsageError(f"'{out / EVIDENCE}' holds two references for one setup, '{setup.given}': {again}.")

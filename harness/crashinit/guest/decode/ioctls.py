@@ -52,11 +52,15 @@ def decode_dm(request: Request, buffer: bytes) -> Operation:
         detail["uuid"] = dm.text(uuid_field)
     if event:
         detail["cookie"] = hex(event)
-    kind, thing = request.kind, dm_object(name) or "*"
+    kind, thing = request.kind, dm_object(name)
+    if is_query(request):
+        thing = thing or "device-mapper"
     if request.name == "DM_DEV_SUSPEND" and not flags & dm.DM_SUSPEND_FLAG:
         kind = "dm.resume"
     elif request.name == "DM_TABLE_STATUS" and flags & dm.DM_STATUS_TABLE_FLAG:
         kind = "dm.table"
+    elif request.name == "DM_REMOVE_ALL":
+        thing = "*"
     elif request.name == "DM_TABLE_LOAD":
         lines: list[dm.Target] = []
         with suppress(struct.error):  # it says that it holds more targets than it does: the kernel will refuse it
