@@ -109,7 +109,7 @@ def _info(answer: bytes) -> Info:
 
 def version() -> str:
     """The interface version of the kernel's device-mapper. Raises DriverError when there is none."""
-    with doing("use device-mapper (is the module 'dm_mod' loaded?)"):
+    with doing("use device-mapper by '/dev/mapper/control' (is the module 'dm_mod' loaded?)"):
         return ".".join(str(n) for n in HEADER.unpack_from(_call(DM_VERSION))[:3])
 
 

@@ -1,14 +1,7 @@
 """The gate: runs a command under a seccomp filter and stops it before each operation that it is asked to stop at.
 
 A gate has a thread of its own that answers the filter's notifications for as long as one process of the run
-lives, also between the agent's calls: an orphaned mkfs goes on after the driver was killed. Its states:
-
-    RUNNING ---an operation to stop at---> HELD ---the agent decides---> ANSWERED ---the kernel is told---> RUNNING
-    RUNNING ---a daemon's condition is met---> READY ---its process ends---> ENDED
-    RUNNING ---the command ends, or hangs in the kernel although it was killed---> ENDED
-    each    ---the gate itself has an error---> FAILED
-
-The command may end while a call of one of its children is held: then the state stays HELD until that is answered.
+lives, also between the agent's calls: an orphaned mkfs goes on after the driver was killed.
 """
 
 import errno
@@ -21,8 +14,6 @@ import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from enum import Enum, auto
 from typing import Any
 
 from . import seccomp
@@ -32,31 +23,12 @@ from .launch import Output, launch
 from .process import environment
 from .ready import Ready
 from .records import Records
+from .state import Held, State
 from .uevents import Uevents
 
 KILL_LIMIT = 10.0  # seconds that killed processes get to go away; one that hangs in the kernel never does
 KILL_CHECK = 0.02  # seconds between two looks at who of the killed is still there
 READY_CHECK = 0.05  # seconds between two looks at whether a daemon is ready
-
-
-class State(Enum):
-    """Where a run is; see the module."""
-
-    RUNNING = auto()
-    HELD = auto()
-    ANSWERED = auto()
-    READY = auto()
-    ENDED = auto()
-    FAILED = auto()
-
-
-@dataclass
-class Held:
-    """The call that waits for a decision: the errno to fail with, 0 to let it run, None while it is not taken."""
-
-    call: seccomp.Notification
-    since: float
-    decision: int | None = None
 
 
 class GateError(Exception):
