@@ -10,17 +10,8 @@ from crashinit.plan import Setup
 from crashinit.reference import refuse_unsound
 
 from .contract import builder
+from .toys import NO_POOL, STRIKE, shell_driver
 
-# None of these drivers makes what Docker's does.
-NO_POOL = """
-[not_applicable]
-C02 = "no pool"
-C03 = "no pool"
-C06 = "no base"
-C07 = "no base"
-C08 = "no base"
-C10 = "no pool"
-"""
 DAEMON = """
 name = "d"
 title = "a daemon that keeps nothing"
@@ -92,17 +83,8 @@ def test_an_init_without_faults_that_was_not_seen_whole_is_no_reference() -> Non
         refuse_unsound(missed, adapter, setup)
 
 
-SHELL = (
-    """
-name = "shell"
-title = "a driver that writes one file"
-root = "/var/lib/d"
-init = ["sh", "-c", "mkdir -p {root}; echo $2 > {root}/NAME", "x", "{options}"]
-shutdown = ["true"]
-"""
-    + NO_POOL
-)
-STRIKE = "title: t\nname: NAME\nstep: all\nvictims: [tree]\nrestarts: 1\noptions: [OPTION]\n"
+SHELL = shell_driver("echo $2 > {root}/NAME")
+NAMED = STRIKE.replace("name: s", "name: NAME") + "victims: [tree]\noptions: [OPTION]\n"
 
 
 def test_a_run_in_the_place_of_another_is_judged_by_its_own_references(
@@ -112,7 +94,7 @@ def test_a_run_in_the_place_of_another_is_judged_by_its_own_references(
     for name in ("old", "new"):
         (tmp_path / f"{name}.toml").write_text(SHELL.replace("NAME", name))
     for name, option in (("a", "x"), ("b", "y")):
-        (tmp_path / f"{name}.yaml").write_text(STRIKE.replace("NAME", name).replace("OPTION", option))
+        (tmp_path / f"{name}.yaml").write_text(NAMED.replace("NAME", name).replace("OPTION", option))
     out, a, b = (str(tmp_path / name) for name in ("run", "a.yaml", "b.yaml"))
     more = ["-k", "exec-mkdir-1", "--out", out]
 

@@ -1,10 +1,7 @@
 """The command line: commands, messages, exit codes."""
 
-import contextlib
 import json
 import os
-import pty
-import select
 import signal
 import subprocess
 import sys
@@ -25,7 +22,9 @@ from crashinit.report import baseline as known_failures
 from crashinit.report.baseline import Known
 from crashinit.selection import matcher
 
+from .ended import WAYS, ended_from_outside
 from .report.events import failing, mixed, report, results, sequence
+from .toys import STRIKE, environment, python, shell_driver
 
 
 @pytest.fixture(autouse=True)
@@ -36,10 +35,7 @@ def in_an_empty_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
 
 def crashinit(*arguments: str) -> subprocess.CompletedProcess[str]:
     """The command as a process of its own."""
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    return subprocess.run(
-        [sys.executable, "-m", "crashinit.cli", *arguments], capture_output=True, text=True, env=environment
-    )
+    return python("crashinit.cli", *arguments)
 
 
 @pytest.mark.parametrize(
@@ -94,9 +90,10 @@ def test_help_names_every_command() -> None:
 def test_help_is_light() -> None:
     """Nothing that only a command needs is imported before the command runs."""
     program = "import crashinit.cli, sys; print(*sorted({'pydantic', 'jinja2', 'yaml', 'qemu'} & set(sys.modules)))"
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
 
-    said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=environment, check=True)
+    said = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, env=environment(), check=True
+    )
 
     assert said.stdout.strip() == ""
 
@@ -171,13 +168,7 @@ def test_a_terminal_that_lacks_a_character_gets_an_escape(tmp_path: Path) -> Non
     report(tmp_path / "b", other)
     facts = json.loads((tmp_path / "b" / "run.json").read_text())
     (tmp_path / "b" / "run.json").write_text(json.dumps({**facts, "driver": "other\x1b]0;owned\a [/nope]"}))
-    ended = subprocess.run(
-        [sys.executable, "-m", "crashinit.cli", "compare", "a", "b"],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "PYTHONIOENCODING": "ascii:strict"},
-        capture_output=True,
-        text=True,
-    )
+    ended = python("crashinit.cli", "compare", "a", "b", cwd=tmp_path, PYTHONIOENCODING="ascii:strict")
 
     assert (ended.returncode, ended.stderr) == (1, "")
     assert "\\u2260" in ended.stdout
@@ -284,12 +275,11 @@ def test_a_reader_that_goes_away_is_no_error() -> None:
     """`crashinit ... | head` prints nothing on standard error."""
     report(Path("a"), results())
     report(Path("b"), [replace(trial, id=f"{'x' * 4000}/{trial.id}") for trial in results()])
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     process = subprocess.Popen(
         [sys.executable, "-m", "crashinit.cli", "compare", "a", "b"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        env=environment,
+        env=environment(),
     )
     assert process.stdout and process.stderr
     process.stdout.close()
@@ -415,72 +405,18 @@ def test_a_malformed_selection_is_refused(expression: str) -> None:
         matcher(expression)
 
 
-SHELL = """
-name = "shell"
-title = "a driver that writes one file"
-root = "/var/lib/d"
-init = ["sh", "-c", "mkdir -p {root}; echo x > {root}/a"]
-shutdown = ["true"]
-
-[not_applicable]
-C02 = "no pool"
-C03 = "no pool"
-C06 = "no base"
-C07 = "no base"
-C08 = "no base"
-C10 = "no pool"
-"""
-STRIKE = "title: t\nname: s\nstep: all\nrestarts: 1\n"
+SHELL = shell_driver("echo x > {root}/a")
 
 
-def descendants(pid: int) -> list[int]:
-    """The processes below this one."""
-    found: list[int] = []
-    for task in Path(f"/proc/{pid}/task").glob("*/children"):
-        for child in map(int, task.read_text().split()):
-            found += [child, *descendants(child)]
-    return found
-
-
-def is_alive(pid: int) -> bool:
-    """Whether a process runs; one that has ended may wait for its parent."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-
-
-@pytest.mark.parametrize("how", ["SIGTERM", "SIGINT", "the terminal is closed"])
+@pytest.mark.parametrize("how", WAYS)
 def test_a_run_that_is_ended_from_outside_leaves_its_report_and_nothing_else(provider: Provider, how: str) -> None:
     """What was done is reported as interrupted, the exit code is 2, and no process is left."""
     provider.template().close()
     Path("shell.toml").write_text(SHELL)
     Path("s.yaml").write_text(STRIKE)
-    program = [sys.executable, "-m", "crashinit.cli", "run", "s.yaml", "--driver", "shell.toml", "--out", "run"]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    pid, terminal = pty.fork()
-    if not pid:
-        os.execve(sys.executable, program, environment)
-    said = b""
-    while not Path("run/results.jsonl").exists() or not Path("run/results.jsonl").read_bytes():
-        if select.select([terminal], [], [], 0.05)[0]:
-            said += os.read(terminal, 1 << 16)
-    below = descendants(pid)
-    if how.startswith("SIG"):
-        os.kill(pid, signal.Signals[how])
-        with contextlib.suppress(OSError):  # EIO: it has ended
-            while data := os.read(terminal, 1 << 16):
-                said += data
-    os.close(terminal)
-    _, status = os.waitpid(pid, 0)
+    arguments = ["crashinit.cli", "run", "s.yaml", "--driver", "shell.toml", "--out", "run"]
+    ended_from_outside(arguments, Path("run/results.jsonl"), how)
 
-    assert os.waitstatus_to_exitcode(status) == 2, said
-    assert b"Traceback" not in said, said[max(0, said.find(b"Traceback") - 300) :][:2500].decode()
-    assert b"Exception ignored" not in said
-    assert len(below) >= 2
-    for process in below:
-        while is_alive(process):
-            pass  # whoever is left for good is found by the time that a test may take
     summary = json.loads(Path("run/summary.json").read_text())
     assert summary["interrupted"]
     assert 0 < summary["trials"] < summary["planned"]
@@ -509,9 +445,8 @@ def test_a_disk_that_is_full_loses_nothing_that_was_done(provider: Provider) -> 
     provider.template().close()
     Path("shell.toml").write_text(SHELL)
     Path("s.yaml").write_text(STRIKE)
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     # In a name space of its own: the mount ends with it.
-    subprocess.run(["unshare", "-m", "sh", "-c", FULL, sys.executable], env=environment, check=True)
+    subprocess.run(["unshare", "-m", "sh", "-c", FULL, sys.executable], env=environment(), check=True)
 
     said = Path("full.err").read_text().splitlines()
     assert Path("full.code").read_text() == "3\n"

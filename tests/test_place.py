@@ -1,6 +1,5 @@
 """The place of a run: whose files it holds, and who may write there."""
 
-import os
 import signal
 import subprocess
 import sys
@@ -14,6 +13,7 @@ from crashinit.plan import Setup
 
 from .contract.builder import reference
 from .report.events import report, results
+from .toys import environment
 
 
 def test_a_place_that_nothing_was_put_into_is_not_left_behind(tmp_path: Path) -> None:
@@ -84,8 +84,7 @@ def test_one_run_at_a_time(tmp_path: Path) -> None:
         "with claimed(Path(sys.argv[1])):\n"
         "    print('claimed', flush=True); signal.pause()\n"
     )
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    first = subprocess.Popen([sys.executable, "-c", program, tmp_path], stdout=subprocess.PIPE, env=environment)
+    first = subprocess.Popen([sys.executable, "-c", program, tmp_path], stdout=subprocess.PIPE, env=environment())
     assert first.stdout
     with first, first.stdout:
         try:

@@ -1,9 +1,7 @@
 """The pytest plugin over scenario files: what is collected, what it costs to look, and what becomes of results."""
 
 import json
-import os
 import subprocess
-import sys
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -12,23 +10,13 @@ from crashinit.machine.protocol import Provider
 from crashinit.plugin import looks_like_a_scenario
 from crashinit.report import read
 
-SCENARIO = "title: killed at each boundary\nname: s\nstep: all\nvictims: [tree]\nrestarts: 1\n"
-COMPOSE = "name: other\nservices:\n  web: {image: nginx}\nvolumes: {}\n"
-ADAPTER = """
-name = "shell"
-title = "a driver that is not up to a file 'a' without a 'b'"
-root = "/var/lib/d"
-init = ["sh", "-c", "mkdir -p {root}; [ ! -e {root}/a ] || [ -e {root}/b ] || exit 1; echo > {root}/a; echo > {root}/b"]
-shutdown = ["true"]
+from .ended import ended_from_outside
+from .toys import STRIKE, python, shell_driver
 
-[not_applicable]
-C02 = "no pool"
-C03 = "no pool"
-C06 = "no base"
-C07 = "no base"
-C08 = "no base"
-C10 = "no pool"
-"""
+SCENARIO = STRIKE + "victims: [tree]\n"
+COMPOSE = "name: other\nservices:\n  web: {image: nginx}\nvolumes: {}\n"
+# It is not up to a file 'a' without a 'b'.
+ADAPTER = shell_driver("[ ! -e {root}/a ] || [ -e {root}/b ] || exit 1; echo > {root}/a; echo > {root}/b")
 TEST = "def test_of_somebody_else(): pass\n"
 
 
@@ -44,9 +32,8 @@ def project(tmp_path: Path) -> Path:
 
 def run(project: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
     """pytest as a process of its own, in the project."""
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), **variables}
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--crashinit-driver", "shell.toml", *arguments]
-    return subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True)
+    arguments = ("-p", "no:cacheprovider", "--crashinit-driver", "shell.toml", *arguments)
+    return python("pytest", *arguments, cwd=project, **variables)
 
 
 @pytest.mark.parametrize("look", ["--collect-only", "--fixtures", "--fixtures-per-test", "--setup-plan"])
@@ -122,3 +109,48 @@ def test_trials_are_tests(project: Path, provider: Provider) -> None:
     assert json.loads((out / "plan.json").read_text())
     assert run(project, *again, "--crashinit-force").returncode == 1
     assert {result.id for result in read(out).results} == {result.id for result in results}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "seen"),
+    [
+        ("-n 0", {"converged": "", "diverged": "3 of 3"}),
+        ("-n 2 --crashinit-confirm 1 --crashinit-repeat 1", {"converged": "2 of 2", "diverged": "2 of 2"}),
+    ],
+)
+def test_how_often_a_trial_fails_is_in_its_result(
+    project: Path, provider: Provider, arguments: str, seen: dict[str, str]
+) -> None:
+    """What diverged is tried twice more unless another number is given; what converged only if that is asked for."""
+    provider.template().close()
+    ended = run(project, *arguments.split(), "-k", "create", "--crashinit-out", "out")
+
+    assert ended.returncode == 1, ended.stdout + ended.stderr
+    results = {result.outcome: result for result in read(project / "out").results}
+    assert {outcome: result.seen for outcome, result in results.items()} == seen
+    failed = results["diverged"]
+    assert (f"{len(failed.tries)} of {len(failed.tries)}", failed.race) == (failed.seen, False)
+    assert f"seen {failed.seen}" in ended.stdout
+
+
+@pytest.mark.parametrize(("how", "workers"), [("SIGTERM", "0"), ("SIGTERM", "2"), ("the terminal is closed", "2")])
+def test_a_run_that_is_ended_from_outside_leaves_its_reports_and_nothing_else(
+    project: Path, provider: Provider, how: str, workers: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As Ctrl-C does: what was done is reported as interrupted, the exit code is 2, and no process is left."""
+    provider.template().close()
+    monkeypatch.chdir(project)
+    Path("s.yaml").write_text(STRIKE)
+    arguments = [
+        "pytest", "-p", "no:cacheprovider", "s.yaml", "--crashinit-driver", "shell.toml", "--crashinit-out", "out",
+        "--crashinit-confirm", "0", "--junitxml", "junit.xml", "-n", workers,
+    ]  # fmt: skip
+    ended_from_outside(arguments, Path("out/results.jsonl"), how)
+
+    summary = json.loads(Path("out/summary.json").read_text())
+    assert summary["interrupted"]
+    assert 0 < summary["trials"] < summary["planned"]
+    assert "interrupted" in Path("out/report.html").read_text()
+    done = {result.id for result in read(Path("out")).results}
+    for junit in ("out/junit.xml", "junit.xml"):
+        assert done <= {case.get("name") for case in ET.parse(junit).iter("testcase")}

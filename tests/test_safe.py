@@ -11,6 +11,8 @@ import pytest
 from crashinit import safe
 from crashinit.errors import HostError, UsageError
 
+from .toys import environment
+
 
 def test_a_reader_sees_the_old_file_or_the_new_one(tmp_path: Path) -> None:
     """A writer that is killed in the middle leaves the file as it was; the rest is swept away by the next owner."""
@@ -21,8 +23,7 @@ def test_a_reader_sees_the_old_file_or_the_new_one(tmp_path: Path) -> None:
         "with safe.replacing(Path(sys.argv[1])) as file:\n"
         "    file.write(b'new'); file.flush(); os.kill(os.getpid(), signal.SIGKILL)\n"
     )
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    ended = subprocess.run([sys.executable, "-c", program, path], env=environment)
+    ended = subprocess.run([sys.executable, "-c", program, path], env=environment())
 
     assert ended.returncode == -signal.SIGKILL
     assert path.read_text() == "old"

@@ -19,6 +19,8 @@ from crashinit.plan import Point, Setup, Trial, write
 from crashinit.shell import LOOK, Shell
 from crashinit.trial import TrialRunner
 
+from .toys import environment
+
 POINT = Point("pool-create", "before", 21, "dm.create pool#1")
 TRIAL = Trial("t", "reference", "test", Setup("fresh", (), 60.0), POINT, "kill", "tree", 1)
 
@@ -105,9 +107,8 @@ class Terminal:
     def __init__(self, *arguments: str) -> None:
         self._ours, theirs = pty.openpty()
         argv = [sys.executable, "-c", ON_A_TERMINAL, *arguments]
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "TERM": "dumb"}
         self.process = subprocess.Popen(
-            argv, stdin=theirs, stdout=theirs, stderr=theirs, env=environment, start_new_session=True
+            argv, stdin=theirs, stdout=theirs, stderr=theirs, env=environment(TERM="dumb"), start_new_session=True
         )
         os.close(theirs)
 

@@ -16,28 +16,14 @@ from crashinit.report import Reports, baseline, file_listeners, read
 from crashinit.tries import HowOften, carried, combined, shared
 
 from .report.events import failing, results
+from .toys import shell_driver
 
 # An init that was cut short between its two files: the next one fails, always or by chance, and then no more.
 DRIVER = """
-name = "luck"
-title = "a driver that needs luck"
-root = "/var/lib/luck"
-init = ["sh", "-c", '''
-mkdir -p {{root}}
-test -e {{root}}/done && exit
-test -e {{root}}/begun && {{ echo unlucky >&2; {failing}; }}
-: > {{root}}/begun
-: > {{root}}/done
-''']
-shutdown = ["true"]
-
-[not_applicable]
-C02 = "no pool"
-C03 = "no pool"
-C06 = "no base"
-C07 = "no base"
-C08 = "no base"
-C10 = "no pool"
+test -e {root}/done && exit
+test -e {root}/begun && { echo unlucky >&2; FAILING; }
+: > {root}/begun
+: > {root}/done
 """
 ALWAYS = "exit 1"
 BY_CHANCE = "grep -q '^[89a-f]' /proc/sys/kernel/random/uuid || exit 1"
@@ -51,7 +37,7 @@ class Luck:
     def __init__(self, directory: Path, failing: str) -> None:
         self.out = directory / "run"
         self.driver = str(directory / "luck.toml")
-        Path(self.driver).write_text(DRIVER.format(failing=failing))
+        Path(self.driver).write_text(shell_driver(DRIVER.replace("FAILING", failing), "luck"))
         about = {"title": "t", "name": "luck", "at": ["file.create begun#1", "file.create done#1"], "restarts": 1}
         self.scenario = scenario.from_options(about, {})
 

@@ -1,7 +1,6 @@
 """A hostile driver and a scenario with a hostile name, from the machine to what people read, in both faces."""
 
 import json
-import os
 import re
 import shlex
 import subprocess
@@ -10,31 +9,18 @@ from pathlib import Path
 
 import pytest
 
+from .toys import environment, shell_driver
+
 pytestmark = pytest.mark.xdist_group("untrusted")  # one run is enough for all
 
 # The first init succeeds. A later one fails, and says so in words that try to take the terminal. What it leaves has a
 # name that does the same, and that is no UTF-8.
-ADAPTER = r"""
-name = "hostile"
-title = "a driver that is after the terminal"
-root = "/var/lib/hostile"
-init = ["sh", "-c", '''
-mkdir -p {root}
+SCRIPT = r"""
 test -e {root}/done && { printf '\033]0;owned\007\033[2J `[x](y)` <b>1 of 1 converged\342\200\256\351\n' >&2; exit 3; }
 : > "$(printf '{root}/done')"
 : > "$(printf '{root}/\033]0;owned\007\351')"
-''']
-shutdown = ["true"]
-
-[not_applicable]
-C02 = "no pool"
-C03 = "no pool"
-C06 = "no base"
-C07 = "no base"
-C08 = "no base"
-C10 = "no pool"
-C11 = "no init succeeds after the first"
 """
+ADAPTER = shell_driver(SCRIPT, "hostile") + 'C11 = "no init succeeds after the first"\n'
 SCENARIO = r"""
 title: The second init is reached.
 name: "my scenario; touch owned #"
@@ -56,8 +42,8 @@ def where(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def ran(where: Path, module: str, *arguments: str) -> "subprocess.CompletedProcess[bytes]":
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "NO_COLOR": "1"}
-    return subprocess.run([sys.executable, "-m", module, *arguments], cwd=where, env=environment, capture_output=True)
+    command = [sys.executable, "-m", module, *arguments]
+    return subprocess.run(command, cwd=where, env=environment(NO_COLOR="1"), capture_output=True)
 
 
 def assert_harmless(said: bytes) -> str:
@@ -84,9 +70,8 @@ def test_the_printed_command_does_the_trial_again(where: Path) -> None:
     text = (where / "said").read_text()
     (command,) = {line.strip() for line in text.splitlines() if line.strip().startswith("crashinit replay")}
     own = f"{shlex.quote(sys.executable)} -m crashinit.cli"
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "NO_COLOR": "1"}
     line = command.replace("crashinit", own, 1) + " --out reports/again"
-    ended = subprocess.run(["sh", "-c", line], cwd=where, env=environment, capture_output=True)
+    ended = subprocess.run(["sh", "-c", line], cwd=where, env=environment(NO_COLOR="1"), capture_output=True)
 
     assert ended.returncode == 1, ended
     assert_harmless(ended.stdout + ended.stderr)

@@ -20,6 +20,7 @@ from crashinit.plan import Point, Setup, Trial
 from crashinit.workers import Begun, Done, Failed, Message, run_groups
 
 from .contract.builder import evidence, reference
+from .toys import environment
 
 
 def trial(operation: str) -> Trial:
@@ -219,11 +220,12 @@ def test_worker_leaves_quietly() -> None:
         "class Deleted:\n"
         "    def __del__(self): signal.raise_signal(signal.SIGTERM)\n"
         "thing = Deleted()\n"
+        "signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGALRM})  # the moment is not over before this is said\n"
         "del thing\n"
         "print('alive', flush=True)\n"
+        "signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGALRM})\n"
         "while True: signal.pause()\n"
     )
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=environment)
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=environment())
 
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, "alive\n", "")

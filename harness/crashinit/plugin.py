@@ -22,6 +22,7 @@ import pytest
 from crashinit import fixtures
 from crashinit.errors import CrashinitError
 from crashinit.events import CONFIRM, Listener, Note, RunFinished, RunStarted, TrialFinished, TrialResult
+from crashinit.interruption import as_ctrl_c, left_to_the_owner, speak_to_nobody_if_the_terminal_is_gone
 from crashinit.printable import one_line, printable
 
 OPTIONS = {
@@ -68,7 +69,9 @@ def pytest_configure(config: pytest.Config) -> None:
     # Registered late, so that its `host` stands before the one of testinfra's own plugin.
     config.pluginmanager.register(fixtures, "crashinit-fixtures")
     if option(config, "driver") and not config.option.help:
-        config.pluginmanager.register(Campaign(config), "crashinit-campaign")
+        campaign = Campaign(config)
+        config.pluginmanager.register(campaign, "crashinit-campaign")
+        config.add_cleanup(campaign.close)
 
 
 def pytest_terminal_summary(terminalreporter: Any, exitstatus: int, config: pytest.Config) -> None:
@@ -98,6 +101,11 @@ class Campaign:
         self._begin = 0.0
         self._interrupted = False
         self._planned: Path | None = None
+        self._stack.enter_context(left_to_the_owner() if self.is_worker else as_ctrl_c())
+
+    def close(self) -> None:
+        """Let go of all: machines, the run's directory, signals."""
+        self._stack.close()
 
     def runner(self) -> Any:
         """This process's TrialRunner, made when it is first needed."""
@@ -166,15 +174,13 @@ class Campaign:
 
     def pytest_keyboard_interrupt(self) -> None:
         self._interrupted = True
+        speak_to_nobody_if_the_terminal_is_gone()
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         from time import monotonic
 
-        try:
-            if self._listen and not self.is_worker:
-                self._listen(RunFinished(monotonic() - self._begin, self._interrupted))
-        finally:
-            self._stack.close()
+        if self._listen and not self.is_worker:
+            self._listen(RunFinished(monotonic() - self._begin, self._interrupted))
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         if self._listen:

@@ -1,6 +1,5 @@
 """`crashinit drivers check`: one init without faults, for drivers that work and for drivers that do not."""
 
-import os
 import re
 import shlex
 import subprocess
@@ -19,6 +18,8 @@ from crashinit.guest.names import read_text
 from crashinit.machine.protocol import Provider
 from crashinit.plan import Point, Setup, Trial
 from crashinit.trial import TrialRunner
+
+from ..toys import environment
 
 ROOT = Path(__file__).parents[2]
 SHELL = ROOT / "examples" / "shelldriver.toml"
@@ -75,9 +76,8 @@ def test_the_docs_commands_do_what_the_docs_say(tmp_path: Path, number: int, cod
 
 def crashinit(*arguments: str) -> "subprocess.CompletedProcess[str]":
     """The command, in the checkout."""
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     argv = [sys.executable, "-m", "crashinit.cli", *arguments]
-    return subprocess.run(argv, capture_output=True, text=True, env=environment, cwd=ROOT)
+    return subprocess.run(argv, capture_output=True, text=True, env=environment(), cwd=ROOT)
 
 
 def test_the_shell_drivers_bug_is_found(runner: TrialRunner) -> None:
@@ -154,7 +154,7 @@ def test_a_driver_that_cannot_be_tested_ends_the_command(
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        env=environment(),
         cwd=ROOT,
         start_new_session=True,
     )

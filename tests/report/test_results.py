@@ -18,6 +18,7 @@ from crashinit.report import Reports, plain, read, remake
 from crashinit.report.results import duration, finished_ids
 from rich.console import Console
 
+from ..toys import environment
 from .events import failing, mixed, report, results, sequence, unjudged
 
 
@@ -55,8 +56,7 @@ def test_sigkill_loses_nothing_that_was_reported(tmp_path: Path) -> None:
         "for event in sequence(results())[:5]: emit(event)\n"
         "os.kill(os.getpid(), signal.SIGKILL)\n"
     )
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    ended = subprocess.run([sys.executable, "-c", program, tmp_path], cwd=Path(__file__).parents[2], env=environment)
+    ended = subprocess.run([sys.executable, "-c", program, tmp_path], cwd=Path(__file__).parents[2], env=environment())
 
     run = remake(tmp_path)
 
