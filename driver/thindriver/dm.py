@@ -7,7 +7,7 @@ import os
 import struct
 
 from . import kernel
-from .errors import DriverError, doing, words
+from .errors import DriverError, cause, doing
 
 CONTROL = "/dev/mapper/control"
 NODES = "/dev/mapper/"
@@ -109,7 +109,7 @@ def _info(answer: bytes) -> Info:
 
 def version() -> str:
     """The interface version of the kernel's device-mapper. Raises DriverError when there is none."""
-    with doing("use device-mapper by '/dev/mapper/control' (is the module 'dm_mod' loaded?)"):
+    with doing("use device-mapper (is the module 'dm_mod' loaded?)"):
         return ".".join(str(n) for n in HEADER.unpack_from(_call(DM_VERSION))[:3])
 
 
@@ -120,7 +120,7 @@ def info(name: str) -> Info | None:
     except OSError as error:
         if error.errno == errno.ENXIO:
             return None
-        raise DriverError(f"cannot look up the device '{name}': {words(error)}") from error
+        raise DriverError(f"cannot look up the device '{name}': {cause(error)}") from error
 
 
 def names(prefix: str) -> list[str]:

@@ -36,7 +36,7 @@ class doing:  # noqa: N801 - reads as a verb: `with doing("create '/x'"):`
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         if isinstance(error, OSError):
-            raise DriverError(f"cannot {self.what}: {words(error)}") from error
+            raise DriverError(f"cannot {self.what}: {cause(error, self.what)}") from error
 
 
 class step:  # noqa: N801 - reads as a noun: `with step("mkfs"):`
@@ -55,9 +55,10 @@ class step:  # noqa: N801 - reads as a noun: `with step("mkfs"):`
             error.step = self.name
 
 
-def cause(error: OSError) -> str:
-    """Why a call failed, with the file it is about when there is one."""
-    return f"'{error.filename}': {words(error)}" if error.filename else words(error)
+def cause(error: OSError, said: str = "") -> str:
+    """Why a call failed, with the file that it is about, unless there is none or it was `said` already."""
+    file = str(error.filename or "")
+    return f"'{file}': {words(error)}" if file and file not in said else words(error)
 
 
 def words(error: OSError) -> str:

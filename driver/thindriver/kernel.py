@@ -10,7 +10,7 @@ import stat
 import struct
 import time
 
-from .errors import DriverError, doing, words
+from .errors import DriverError, cause, doing
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -172,7 +172,7 @@ def run(argv: list[str], lock: int) -> tuple[int, str]:
                 os.dup2(writer, 2)
                 os.execv(program, argv)
         except OSError as error:
-            os.write(writer, f"cannot run '{program}': {words(error)}".encode())
+            os.write(writer, f"cannot run '{program}': {cause(error, program)}".encode())
         finally:
             os._exit(127)
     os.close(writer)
