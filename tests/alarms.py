@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 
 import pytest
+from crashinit.contract.canonical import State
 
 UNSTABLE = "unstable"  # the property of a test in which it notes the facts that differed
 TEST = "test_no_false_alarm"
@@ -23,6 +24,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--alarms-load", type=int, default=0, metavar="N", help="busy loops a core beside the test run (default: 0)"
     )
+
+
+def unstable(states: Sequence[State]) -> list[str]:
+    """The facts that the states do not all share: of repeated inits without faults, what a mask has to allow."""
+    paths = set[str]().union(*states)
+    return sorted(path for path in paths if len({state.get(path) for state in states}) > 1)
 
 
 @contextmanager

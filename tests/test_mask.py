@@ -8,14 +8,14 @@ from collections.abc import Callable, Iterator
 import pytest
 from crashinit.adapters import load
 from crashinit.adapters.expectation import expectation_of
-from crashinit.contract.canonical import REPEATS, canonical, differences, mask, masked, unstable
+from crashinit.contract.canonical import REPEATS, canonical, differences, mask, masked
 from crashinit.contract.judge import judge
 from crashinit.contract.observation import Evidence
 from crashinit.machine.protocol import Provider
 from crashinit.plan import Setup
 from crashinit.trial import TrialRunner
 
-from .alarms import UNSTABLE
+from .alarms import UNSTABLE, unstable
 
 SETUPS = {"init": Setup("fresh", (), 60.0), "re-init": Setup("populated", (), 60.0)}
 Reference = Callable[[Setup], Evidence]

@@ -47,15 +47,6 @@ def examine() -> list[Finding]:
     return [*_programs(), _acceleration(), _root(), _disk(), _memory(), *_optional()]
 
 
-def require() -> None:
-    """Raise one HostError that names all that is missing and the one command that installs it."""
-    missing = [finding for finding in examine() if finding.state == "missing"]
-    if missing:
-        packages = sorted({PROGRAMS[finding.name] for finding in missing if finding.name in PROGRAMS})
-        told = "; ".join(f"'{f.name}' {f.text}" for f in missing)
-        raise HostError(f"this host lacks something: {told}" + (f": run '{_apt(packages)}'" if packages else ""))
-
-
 def _programs() -> list[Finding]:
     findings = []
     for program, package in PROGRAMS.items():

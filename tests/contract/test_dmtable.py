@@ -3,12 +3,10 @@
 import pytest
 from crashinit.contract.dmtable import (
     PoolTable,
-    ThinTable,
     UnreadableLineError,
     devices,
     read_pool_status,
     read_pool_table,
-    read_thin_table,
     target_failed,
 )
 from hypothesis import given
@@ -46,11 +44,6 @@ def test_the_status_of_an_older_kernel_is_read() -> None:
     assert read_pool_status("0 8 thin-pool 1 1/2 1/2 12 ro no_discard_passdown").mode == "ro"
 
 
-def test_a_thin_table_is_read() -> None:
-    """Length in sectors, the pool's device, the thin id."""
-    assert ThinTable(131072, "254:0", 1) == read_thin_table("0 131072 thin 254:0 1")
-
-
 @pytest.mark.parametrize("line", ["0 8 thin-pool Fail", "0 8 thin-pool Error", "0 8 thin Fail"])
 def test_a_failed_target_is_no_status(line: str) -> None:
     """A target that only says that it failed has no numbers to read."""
@@ -62,7 +55,7 @@ def test_a_failed_target_is_no_status(line: str) -> None:
 @given(line=st.text() | st.lists(st.sampled_from(["0", "8", "thin-pool", "7:1", "1/2", "-", "rw", "x"])).map(" ".join))
 def test_no_line_breaks_the_readers(line: str) -> None:
     """A line is read or refused with a sentence that quotes it."""
-    for read in (read_pool_table, read_pool_status, read_thin_table):
+    for read in (read_pool_table, read_pool_status):
         try:
             read(line)
         except UnreadableLineError as error:

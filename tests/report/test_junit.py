@@ -6,7 +6,7 @@ from xml.etree import ElementTree as ET
 from crashinit.events import RunFinished
 from crashinit.report import Reports
 
-from .events import mixed, report, sequence, unjudged
+from .events import failing, mixed, report, results, sequence, unjudged
 
 
 def suites(out: Path) -> ET.Element:
@@ -71,6 +71,17 @@ def test_characters_that_xml_cannot_hold_are_written_out(tmp_path: Path) -> None
     error = case(suites(tmp_path), mixed()[9].id).find("error")
     assert error is not None
     assert error.get("message") == r"the machine died: \x1b[31mpanic\x00"
+
+
+def test_what_would_deceive_a_reader_is_written_out(tmp_path: Path) -> None:
+    """XML could hold an override of the direction of text, but a page of results that shows it says something else."""
+    reason = "it said \u202edegrevnoc\u202c \x9b31m"
+    report(tmp_path, [failing(results()[0], "diverged", reason, {"C01": "fail"})])
+    [failure] = suites(tmp_path).iter("failure")
+
+    shown = r"it said \u202edegrevnoc\u202c \x9b31m"
+    assert failure.get("message") == shown
+    assert shown in (failure.text or "")
 
 
 def test_trials_that_were_not_reached_are_skipped(tmp_path: Path) -> None:

@@ -75,12 +75,6 @@ def differences(here: State, there: State) -> list[Difference]:
     ]
 
 
-def unstable(states: Sequence[State]) -> list[str]:
-    """The facts that the states do not all share: of repeated inits without faults, what a mask has to allow."""
-    paths = set[str]().union(*states)
-    return sorted(path for path in paths if len({state.get(path) for state in states}) > 1)
-
-
 def canonical(observation: Observation, expectation: Expectation, form: int | None = None) -> State:
     """The canonical state of an observation. The kernel log, problems and outputs of tools are no part of it.
 

@@ -16,11 +16,6 @@ class Clause:
     name: str
     judge: Callable[[Case], Verdict]
 
-    @property
-    def requirement(self) -> str:
-        """The requirement in one sentence."""
-        return " ".join((self.judge.__doc__ or "").split("\n\n")[0].split())
-
 
 CLAUSES: Mapping[str, Clause] = {
     clause.id: clause

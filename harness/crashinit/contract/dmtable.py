@@ -4,11 +4,8 @@ Source: Documentation/admin-guide/device-mapper/thin-provisioning.rst, "Referenc
 """
 
 from dataclasses import dataclass
-from typing import Literal
 
 SECTOR_SIZE = 512  # bytes; SECTOR_SHIFT in the kernel is 9
-
-PoolMode = Literal["rw", "ro", "out_of_data_space"]
 
 
 class UnreadableLineError(ValueError):
@@ -37,18 +34,9 @@ class PoolStatus:
     data_used: int  # blocks of the pool
     data_total: int
     held_root: str  # "-": no metadata snapshot is held
-    mode: str  # a PoolMode, or what a later kernel prints
+    mode: str  # "rw", "ro", "out_of_data_space", or what a later kernel prints
     flags: frozenset[str]  # "discard_passdown", "queue_if_no_space", ...
     needs_check: bool
-
-
-@dataclass(frozen=True)
-class ThinTable:
-    """`START LENGTH thin POOL ID [EXTERNAL_ORIGIN]`."""
-
-    length: int  # sectors
-    pool_device: str  # "major:minor"
-    id: int
 
 
 def target(line: str) -> str:
@@ -93,15 +81,6 @@ def read_pool_status(line: str) -> PoolStatus:
         )  # fmt: skip
     except ValueError:
         raise UnreadableLineError(f"'{line}' is not the status of a thin pool that works") from None
-
-
-def read_thin_table(line: str) -> ThinTable:
-    """Read a thin table line. Raises UnreadableLineError."""
-    words = _words(line, "thin", 5)
-    try:
-        return ThinTable(int(words[1]), words[3], int(words[4]))
-    except ValueError:
-        raise UnreadableLineError(f"'{line}' is not a table of a thin device") from None
 
 
 def _words(line: str, name: str, least: int) -> list[str]:

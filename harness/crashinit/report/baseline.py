@@ -81,10 +81,6 @@ class Judgement:
     stale: list[Known] = field(default_factory=list)  # entries that name no trial
 
     @property
-    def passed(self) -> bool:
-        return not self.new and not self.rotten
-
-    @property
     def rotten(self) -> bool:
         """Whether the baseline itself is out of date."""
         return bool(self.mended or self.stale)

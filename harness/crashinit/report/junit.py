@@ -1,21 +1,18 @@
 """DIR/junit.xml: a suite per scenario, a case per trial, as CI servers show them."""
 
-import re
 import socket
 from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
 from crashinit.events import TrialResult
+from crashinit.printable import printable
 from crashinit.report.again import replay
 from crashinit.report.kinds import how_often
 from crashinit.report.results import RunRecord, is_judged, total_seconds
 from crashinit.safe import write_text
 
 JUNIT = "junit.xml"
-
-# XML 1.0 has no way to write these characters, not even escaped.
-_NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def write(run: RunRecord, out: Path) -> None:
@@ -71,8 +68,12 @@ def _case(suite: ET.Element, result: TrialResult) -> None:
     if result.outcome != "converged":
         tag = "error" if result.outcome == "error" else "failure"
         often = f" ({how_often([result])})" if result.tries else ""
-        _element(case, tag, message=f"{result.reason}{often}", type=result.outcome).text = _clean(_details(result))
-    _element(case, "system-out").text = _clean(f"{result.operation} (boundary {result.boundary})\n{result.replay}\n")
+        _element(case, tag, message=f"{result.reason}{often}", type=result.outcome).text = printable(
+            _details(result), None
+        )
+    _element(case, "system-out").text = printable(
+        f"{result.operation} (boundary {result.boundary})\n{result.replay}\n", None
+    )
 
 
 def _details(result: TrialResult) -> str:
@@ -86,8 +87,4 @@ def _details(result: TrialResult) -> str:
 
 
 def _element(parent: ET.Element, tag: str, **attributes: object) -> ET.Element:
-    return ET.SubElement(parent, tag, {name: _clean(str(value)) for name, value in attributes.items()})
-
-
-def _clean(text: str) -> str:
-    return _NOT_XML.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
+    return ET.SubElement(parent, tag, {name: printable(str(value), None) for name, value in attributes.items()})
