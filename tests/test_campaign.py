@@ -60,6 +60,29 @@ def test_a_driver_that_fails_without_a_fault_is_not_tried_further(tmp_path: Path
         prepared(tmp_path, DAEMON.replace("signal.pause()", "").replace('"up"', '"never"'), "loopback")
 
 
+@pytest.mark.parametrize(
+    ("create", "shutdown", "said"),
+    [
+        ("echo no room >&2; exit 5", "true", "the root cannot be populated: .* ended with 5 in the machine: no room"),
+        ("true", "echo still busy >&2; exit 6", "the shutdown ended with exit status 6.*still busy"),
+    ],
+)
+def test_a_used_root_that_cannot_be_made_is_one_sentence(tmp_path: Path, create: str, shutdown: str, said: str) -> None:
+    """Without any fault it is the driver that fails, while data is put in or when it is shut down after that."""
+    populate = f"""
+[populate]
+create = ["sh", "-c", "{create}"]
+mount = ["echo", "/var/lib/shell"]
+unmount = ["true"]
+"""
+    adapter = shell_driver("true").replace('shutdown = ["true"]', f'shutdown = ["sh", "-c", "{shutdown}"]') + populate
+    (tmp_path / "d.toml").write_text(adapter)
+    strike = scenario.from_options({"title": "t", "name": "used", "given": "populated", "step": "all"}, {})
+
+    with pytest.raises(DriverError, match=f"(?s)^without any fault, {said}"):
+        campaign.prepare([strike], str(tmp_path / "d.toml"), "qemu", tmp_path / "run", lambda event: None)
+
+
 def test_a_driver_that_breaks_the_contract_without_a_fault_is_not_tried_further(tmp_path: Path) -> None:
     """Each of its trials would diverge, whatever the fault did: one sentence names the clause, and what to do."""
     said = (

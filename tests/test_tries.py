@@ -23,6 +23,7 @@ DRIVER = """
 test -e {root}/done && exit
 test -e {root}/begun && { echo unlucky >&2; FAILING; }
 : > {root}/begun
+sync
 : > {root}/done
 """
 ALWAYS = "exit 1"
@@ -38,13 +39,13 @@ class Luck:
         self.out = directory / "run"
         self.driver = str(directory / "luck.toml")
         Path(self.driver).write_text(shell_driver(DRIVER.replace("FAILING", failing), "luck"))
-        about = {"title": "t", "name": "luck", "at": ["file.create begun#1", "file.create done#1"], "restarts": 1}
-        self.scenario = scenario.from_options(about, {})
+        self.about = {"title": "t", "name": "luck", "at": ["file.create begun#1", "file.create done#1"], "restarts": 1}
 
-    def run(self, often: HowOften) -> dict[str, TrialResult]:
-        """The results by the end of their trials' ids."""
+    def run(self, often: HowOften, only: str = "", **fault: object) -> dict[str, TrialResult]:
+        """The results by the end of their trials' ids; of another fault, and of trials with `only` in their id."""
+        strikes = [scenario.from_options({**self.about, **fault}, {})]
         with file_listeners(self.out) as emit:
-            campaign.run([self.scenario], self.driver, "qemu", self.out, 1, lambda _: True, emit, often=often)
+            campaign.run(strikes, self.driver, "qemu", self.out, 1, lambda name: only in name, emit, often=often)
         return {result.id.removeprefix("luck/before/"): result for result in read(self.out).results}
 
 
@@ -110,6 +111,24 @@ def test_a_failure_that_always_comes_is_seen_each_time(misfortune: Luck) -> None
     campaign.run_trials(prepared, [], misfortune.driver, "qemu", misfortune.out, 1, events.append, earlier=[once])
     assert (one.seen, once.seen) == ("3 of 3", "")
     assert [event.result.seen for event in events if isinstance(event, TrialConfirmed)] == ["3 of 3"]
+
+
+@pytest.mark.parametrize(
+    ("fault", "only"),
+    [
+        ({"fault": "errno", "errnos": ["ENOSPC"]}, "ENOSPC-once"),
+        ({"fault": "power-cut", "given": "ext4"}, "/none"),
+    ],
+)
+def test_another_fault_is_tried_again_as_well(misfortune: Luck, fault: dict[str, object], only: str) -> None:
+    """A failed call and a power cut leave one file without the other, each time that they are tried."""
+    found = misfortune.run(HowOften(), only, **fault, at=["file.create done#1"])
+
+    assert {result.fault for result in found.values()} == {fault["fault"]}
+    failed = [result for result in found.values() if result.outcome == "diverged"]
+    assert failed, found
+    assert {(result.seen, result.race, len(result.tries)) for result in failed} == {("3 of 3", False, 3)}
+    assert "C01" in {clause for result in failed for clause, status in result.clauses.items() if status == "fail"}
 
 
 @pytest.mark.parametrize(
