@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from crashinit.machine.files import File
 from crashinit.machine.protocol import Machine, Template
-from crashinit.machine.template import QemuMachine, QemuTemplate
+from crashinit.machine.template import LayeredDisk, QemuMachine, QemuTemplate
 
 
 def status(machine: Machine) -> dict[str, str]:
@@ -74,6 +74,7 @@ def test_what_machines_share_cannot_be_changed(template: Template) -> None:
     with template.clone(forkable=True) as machine, machine.fork() as fork, fork.clone() as one:
         assert isinstance(one, QemuMachine)
         assert isinstance(fork, QemuTemplate)
+        assert isinstance(fork.frozen.disk, LayeredDisk)
         with pytest.raises(PermissionError):
             os.pwrite(fork.frozen.ram.fd, b"x", 0)
         held = Path(f"/proc/{one.pid}/fd")

@@ -68,6 +68,7 @@ from . import disks, exercise, probe, process
 from .census import TAG, Census
 from .gate import Gate, GateError
 from .kernel_log import KernelLog
+from .mailbox import NAME, Mailbox
 from .transport import Pipe, Port
 
 VERSION = 1
@@ -226,7 +227,7 @@ def calls_of(agent: Agent) -> dict[str, Callable[..., Any]]:
     return {name: getattr(agent, name) for name in vars(Agent) if not name.startswith("_")}
 
 
-def serve(line: Pipe | Port) -> None:
+def serve(line: Pipe | Port | Mailbox) -> None:
     """Answer requests for as long as the line lasts."""
     calls = calls_of(Agent())
     got = bytearray()
@@ -245,9 +246,9 @@ def serve(line: Pipe | Port) -> None:
 
 
 def main() -> None:
-    """Serve on the port that the first argument names; `-`: on standard input and output."""
+    """Serve on the port that the first argument names; `-`: on standard input and output; `mailbox`: in one."""
     with suppress(KeyboardInterrupt):
-        serve(Pipe() if sys.argv[1] == "-" else Port(sys.argv[1]))
+        serve(Pipe() if sys.argv[1] == "-" else Mailbox() if sys.argv[1] == NAME else Port(sys.argv[1]))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """The host's end of the guest agent's line; guest/agent.py describes the protocol."""
 
 import base64
+import hashlib
 import json
 import os
 import select
@@ -11,6 +12,7 @@ from typing import Any
 
 from crashinit.errors import GuestError, MachineError
 
+EPOCH = 1767225600  # 2026-01-01 UTC: machines with a seed live in the half year after it
 LINE_LIMIT = 64 << 20  # bytes of one answer; an observation has some hundred thousand
 
 
@@ -57,10 +59,17 @@ class Channel:
             raise MachineError(f"the machine's answer to '{name}' holds neither a result nor an error")
         return answer["result"]
 
-    def hello(self, timeout: float) -> None:
-        """Wait for the agent; give it the time and randomness, which a frozen machine cannot have of its own."""
-        entropy = base64.b64encode(os.urandom(64)).decode()
-        self.call("hello", {"clock": time.time(), "entropy": entropy}, timeout)
+    def hello(self, timeout: float, seed: str | None = None) -> None:
+        """Wait for the agent; give it the time and randomness, which a frozen machine cannot have of its own.
+
+        With a `seed` both follow from it alone.
+        """
+        entropy = os.urandom(64) if seed is None else hashlib.sha512(seed.encode()).digest()
+        clock = time.time() if seed is None else EPOCH + int.from_bytes(entropy[:3], "big")
+        self.call("hello", {"clock": clock, "entropy": base64.b64encode(entropy).decode()}, timeout)
+
+    def restarted(self) -> None:
+        """The machine was told to boot anew."""
 
     def close(self) -> None:
         self._line.close()

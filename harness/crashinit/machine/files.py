@@ -69,8 +69,12 @@ class File:
         """Bytes of memory or disk that the file takes; holes take none."""
         return os.fstat(self.fd).st_blocks * 512
 
+    def size(self) -> int:
+        """Bytes, holes included."""
+        return os.fstat(self.fd).st_size
+
     def text(self) -> str:
-        return os.pread(self.fd, os.fstat(self.fd).st_size, 0).decode(errors="replace")
+        return os.pread(self.fd, self.size(), 0).decode(errors="replace")
 
     def sparsed_to(self, target: "File") -> "File":
         """`target`, filled with this file's content; pages of zeros become holes."""

@@ -30,6 +30,8 @@ LEFT_OUT = ("/usr/share/doc/*", "/usr/share/man/*", "/usr/share/info/*", "/usr/s
 MODULES = (
     "virtio/virtio_ring", "virtio/virtio", "virtio/virtio_pci_legacy_dev", "virtio/virtio_pci_modern_dev",
     "virtio/virtio_pci", "block/virtio_blk",
+    # For a root disk that is memory: nd_pmem needs nd_btt, and nfit finds the memory in the firmware's tables.
+    "nvdimm/libnvdimm", "nvdimm/nd_btt", "nvdimm/nd_pmem", "acpi/nfit/nfit",
 )  # fmt: skip
 DISK_SIZE = 2048 * MIB  # of the root disk; sparse
 SPACE_TO_BUILD = 1536 * MIB  # tree, disk and downloads of one image

@@ -13,9 +13,10 @@ from crashinit.machine.files import File
 from crashinit.machine.image import Image, image
 from crashinit.machine.protocol import Provider
 from crashinit.machine.qemu import Hardware, Kernel, Layer
-from crashinit.machine.template import Disk, Frozen, QemuMachine, QemuTemplate
+from crashinit.machine.template import Disk, Frozen, LayeredDisk, QemuMachine, QemuTemplate
 
 MEMORY = 384 * MIB  # of a machine; the copy of a fork is what the guest has touched of it
+TEMPLATE_SEED = "template"
 KEEP = 6  # templates
 SPACE_TO_FREEZE = 768 * MIB  # memory file and disk layer of one template
 
@@ -33,6 +34,7 @@ class QemuProvider:
     name = "qemu"
     forks = True
     plugs = True
+    seed: str | None = None  # of the machines that come from its templates; None: each has the host's randomness
 
     def __init__(self, *, memory: int = MEMORY, note: Callable[[str], None] = lambda text: None) -> None:
         """`memory`: bytes a machine; `note` is told what takes long, in sentences."""
@@ -51,56 +53,66 @@ class QemuProvider:
     def template(self, packages: tuple[str, ...] = ()) -> QemuTemplate:
         """See machine/protocol.py. The first call builds image and template; later processes find them."""
         base = image(packages, note=self._note)
-        hardware = Hardware(accelerator(base, note=self._note).name, self._memory)
+        hardware = self.hardware(base)
         key = digest(
-            base.key, payload.payload(), qemu.version(), *hardware.arguments(), qemu.CMDLINE, *map(_source, SOURCES)
+            base.key,
+            payload.payload(),
+            qemu.version(),
+            *hardware.arguments(),
+            hardware.cmdline,
+            *map(_source, SOURCES),
         )
 
         def build(where: Path) -> None:
             self._note("booting the template, some ten seconds (once)")
             require_space(where, SPACE_TO_FREEZE)
             (where / "initrd.gz").write_bytes(payload.appended(base.initrd.read_bytes()))
-            freeze(hardware, base, where)
+            self._freeze(base, where)
 
         where = Shelf("templates", KEEP).get(key, build)
-        disk = Disk(
-            (Layer(File.open(base.root), "raw"), Layer(File.open(where / "disk.qcow2"), "qcow2")),
-            File.open(base.overlay),
-        )
-        kernel = Kernel(File.open(base.kernel).sealed(), File.open(where / "initrd.gz").sealed())
-        return QemuTemplate(Frozen(hardware, kernel, disk, File.open(where / "ram"), File.open(where / "state")))
+        disk = self.disk(base, File.open(where / "disk"))
+        kernel = Kernel(File.open(base.kernel).sealed(), File.open(where / "initrd.gz").sealed(), hardware.cmdline)
+        frozen = Frozen(hardware, kernel, disk, File.open(where / "ram"), File.open(where / "state"))
+        return QemuTemplate(frozen, self.seed)
 
     def boot(self, packages: tuple[str, ...] = ()) -> QemuMachine:
         """A machine booted from cold, without a template: the slow path, to check and to measure against."""
         base = image(packages, note=self._note)
-        hardware = Hardware(accelerator(base, note=self._note).name, self._memory)
         initrd = File.in_memory("initrd")
         os.write(initrd.fd, payload.appended(base.initrd.read_bytes()))
-        return _boot(hardware, base, initrd.sealed())
+        return self._boot(base, initrd.sealed(), self.seed)
 
     def close(self) -> None:
         """Nothing to do: machines and templates hold all there is."""
 
+    def hardware(self, base: Image) -> Hardware:
+        """What its machines are made of."""
+        return Hardware(accelerator(base, note=self._note).name, self._memory)
 
-def freeze(hardware: Hardware, base: Image, where: Path) -> None:
-    """Boot `base` with the initramfs in `where`, let it read what trials will need, and write it out frozen there."""
-    with _boot(hardware, base, File.open(where / "initrd.gz").sealed()) as machine:
-        machine.run("sh", "-c", WARM_UP, timeout=120.0)
-        machine.run("sync").check()
-        with machine.fork() as template:
-            frozen = template.frozen
-            frozen.ram.sparsed_to(_new(where / "ram"))
-            frozen.state.copied_to(_new(where / "state"))
-            frozen.disk.layers[-1].file.copied_to(_new(where / "disk.qcow2"))
+    def disk(self, base: Image, written: File | None = None) -> Disk:
+        """The root disk of `base`, and what a template has `written` of it."""
+        root = Layer(File.open(base.root), "raw")
+        return LayeredDisk((root, Layer(written, "qcow2")) if written else (root,), File.open(base.overlay))
+
+    def _freeze(self, base: Image, where: Path) -> None:
+        """Boot `base` with the initramfs in `where`, let it read what trials need, and write it out frozen there."""
+        with self._boot(base, File.open(where / "initrd.gz").sealed(), TEMPLATE_SEED) as machine:
+            machine.run("sh", "-c", WARM_UP, timeout=120.0)
+            machine.run("sync").check()
+            with machine.fork() as template:
+                frozen = template.frozen
+                frozen.ram.sparsed_to(_new(where / "ram"))
+                frozen.state.copied_to(_new(where / "state"))
+                frozen.disk.written.copied_to(_new(where / "disk"))
+
+    def _boot(self, base: Image, initrd: File, seed: str | None) -> QemuMachine:
+        hardware = self.hardware(base)
+        kernel = Kernel(File.open(base.kernel).sealed(), initrd, hardware.cmdline)
+        return QemuMachine(hardware, kernel, self.disk(base), File.in_memory("ram"), seed=seed)
 
 
 def _new(path: Path) -> File:
     return File(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-
-
-def _boot(hardware: Hardware, base: Image, initrd: File) -> QemuMachine:
-    disk = Disk((Layer(File.open(base.root), "raw"),), File.open(base.overlay))
-    return QemuMachine(hardware, Kernel(File.open(base.kernel).sealed(), initrd), disk, File.in_memory("ram"))
 
 
 def _source(name: str) -> bytes:
@@ -146,9 +158,16 @@ def _cold(**options: Any) -> Provider:
     return ColdProvider(**options)
 
 
+def _virtual(**options: Any) -> Provider:
+    from crashinit.machine.virtual import VirtualProvider
+
+    return VirtualProvider(**options)
+
+
 PROVIDERS: dict[str, Callable[..., Provider]] = {
     # A further provider is a class beside QemuProvider and a line here.
     "qemu": QemuProvider,
     "qemu-cold": _cold,
+    "qemu-virtual": _virtual,
     "vagrant": _vagrant,
 }

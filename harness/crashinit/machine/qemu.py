@@ -28,6 +28,7 @@ from crashinit.errors import HostError, MachineError
 from crashinit.machine import owned
 from crashinit.machine.cache import MIB
 from crashinit.machine.files import File
+from crashinit.machine.mailbox import SIZE
 
 PROGRAM = "qemu-system-x86_64"
 AGENT_PORT = "crashinit.agent.0"
@@ -39,7 +40,7 @@ BOARD = "q35,memory-backend=ram,usb=off,sata=off,smbus=off,vmport=off,graphics=o
 # The three before that make a trial under emulation a quarter faster: code keeps its addresses and so its translation,
 # indirect calls need no thunks, and a fresh interpreter's memory takes few page faults.
 CMDLINE = (
-    "console=ttyS0 quiet panic=0 random.trust_cpu=on net.ifnames=0 tsc=unstable "
+    "console=ttyS0 quiet panic=0 net.ifnames=0 tsc=unstable "
     "norandmaps mitigations=off transparent_hugepage=always no_timer_check"
 )
 # What the host has, or what is cheap to emulate: no SMAP, no five-level page tables, no AVX.
@@ -60,13 +61,33 @@ class Hardware:
 
     accel: str  # "kvm" or "tcg"
     memory: int  # bytes
+    virtual: bool = False  # time is a count of instructions, and the root disk is memory; docs/determinism.md
+
+    @property
+    def cmdline(self) -> str:
+        """The kernel's command line."""
+        # A CPU's random numbers, if it has any, would be no function of the seed.
+        own = "random.trust_cpu=off crashinit.root=pmem0 crashinit.mailbox"
+        return f"{CMDLINE} {own}" if self.virtual else f"{CMDLINE} random.trust_cpu=on"
 
     def arguments(self) -> list[str]:
         """The part of the command line that a saved state depends on."""
         arguments = [
-            "-M", BOARD, "-accel", self.accel, "-cpu", CPU[self.accel], "-smp", "1", "-m", f"{self.memory // MIB}M",
-            "-nodefaults", "-no-user-config", "-display", "none", "-rtc", "base=utc,clock=host",
+            "-accel", self.accel, "-cpu", CPU[self.accel], "-smp", "1",
+            "-nodefaults", "-no-user-config", "-display", "none",
             "-device", "isa-serial,chardev=console",
+        ]  # fmt: skip
+        if self.virtual:
+            return [
+                *arguments, "-M", f"{BOARD},nvdimm=on", "-m", f"{self.memory // MIB}M,slots=2,maxmem=4G",
+                # An instruction takes 8 ns, and a CPU that is idle goes at once to its next timer.
+                "-icount", "shift=3,sleep=off", "-rtc", "base=2026-01-01T00:00:00,clock=vm",
+                # The firmware's table has them the other way round: the root disk is pmem0.
+                "-device", "nvdimm,memdev=mailbox", "-device", "nvdimm,memdev=root",
+                "-device", "pvpanic", "-action", "panic=pause",
+            ]  # fmt: skip
+        arguments += [
+            "-M", BOARD, "-m", f"{self.memory // MIB}M", "-rtc", "base=utc,clock=host",
             "-device", "virtio-blk-pci,drive=root,serial=root",
             "-device", "virtio-serial-pci,max_ports=2",
             "-device", f"virtserialport,chardev=agent,name={AGENT_PORT}",
@@ -82,12 +103,12 @@ class Kernel:
 
     image: File  # sealed, as is the other: every QEMU opens them anew
     initrd: File
-    cmdline: str = CMDLINE
+    cmdline: str
 
 
 @dataclass(frozen=True)
 class Layer:
-    """One layer of the root disk, "raw" or "qcow2"."""
+    """One layer of the root disk, "raw" or "qcow2"; or, in virtual time, all of it, "memory"."""
 
     file: File
     format: str
@@ -112,6 +133,7 @@ class Qemu:
         `save` wrote, the machine goes on where that one was; without, it boots. Raises HostError, MachineError.
         """
         self._console = File.on_disk()
+        self.mailbox = File.in_memory("mailbox")
         console = self._console.reopened(os.O_WRONLY | os.O_APPEND)
         state = state and state.reopened()  # every clone reads from the start
         monitor, monitor_far = socket.socketpair()
@@ -119,18 +141,22 @@ class Qemu:
         arguments = [
             PROGRAM, "-sandbox", SANDBOX, *hardware.arguments(),
             "-kernel", kernel.image.path, "-initrd", kernel.initrd.path, "-append", kernel.cmdline,
-            "-object", f"memory-backend-file,id=ram,size={hardware.memory},mem-path={ram.path},"
-            f"share={'off' if private else 'on'}",
+            "-object", _memory("ram", hardware.memory, ram, private),
             "-chardev", f"socket,id=monitor,fd={monitor_far.fileno()}", "-mon", "chardev=monitor,mode=control",
             "-chardev", f"socket,id=agent,fd={agent_far.fileno()}",
             "-chardev", f"file,id=console,path={_handed(console)},append=on",
         ]  # fmt: skip
-        handed = [console, *(layer.file for layer in layers)]
-        for file in handed:
+        files = [layer.file for layer in layers]
+        if hardware.virtual:
+            arguments += ["-object", _memory("root", files[0].size(), files[0], private)]
+            os.ftruncate(self.mailbox.fd, SIZE)
+            arguments += ["-object", _memory("mailbox", SIZE, self.mailbox, private=False)]
+        else:
+            for node in _disk(layers):
+                arguments += ["-blockdev", json.dumps(node)]
+        for file in [console] if hardware.virtual else [console, *files]:
             arguments += ["-add-fd", f"fd={file.fd},set={file.fd}"]
-        for node in _disk(layers):
-            arguments += ["-blockdev", json.dumps(node)]
-        files = [*handed, kernel.image, kernel.initrd, ram]
+        files += [console, kernel.image, kernel.initrd, ram, self.mailbox]
         if state is not None:
             arguments += ["-incoming", "defer"]
             files.append(state)
@@ -159,7 +185,8 @@ class Qemu:
                 self._ignore_shared()
                 self.command("migrate-incoming", uri=f"fd:{state.fd}")
                 self._await_migration()
-                self.command("cont")
+                if not hardware.virtual:
+                    self.command("cont")
         except BaseException:
             self.kill()
             raise
@@ -177,6 +204,25 @@ class Qemu:
             return self._qmp.cmd(name, **arguments)
         except MONITOR_ERRORS as problem:
             raise MachineError(f"QEMU's monitor failed at '{name}' ({problem}): {self.why()}") from problem
+
+    def go(self) -> None:
+        """Let a machine run that stands still."""
+        self.command("cont")
+
+    def await_pause(self, timeout: float) -> bool:
+        """Wait until the machine has paused itself, for `timeout` seconds; whether it has."""
+        deadline = time.monotonic() + timeout
+        while (left := deadline - time.monotonic()) > 0:
+            try:
+                event = self._qmp.pull_event(left)
+            except TimeoutError:
+                return False
+            except MONITOR_ERRORS as problem:
+                raise MachineError(f"QEMU's monitor fell silent: {self.why()}") from problem
+            # GUEST_PANICKED comes before it: then the machine is about to stand still, and `cont` would do nothing.
+            if event is not None and event["event"] == "STOP":
+                return True
+        return False
 
     @property
     def plugged(self) -> bool:
@@ -289,6 +335,11 @@ def user(accel: str) -> owned.User | None:
     """Who a QEMU runs as that this process starts; None: as this process does."""
     chosen = owned.unprivileged()
     return chosen.joining(KVM) if chosen and accel == "kvm" else chosen
+
+
+def _memory(name: str, size: int, file: File, private: bool) -> str:
+    share = "off" if private else "on"
+    return f"memory-backend-file,id={name},size={size},mem-path={file.path},share={share}"
 
 
 def _handed(file: File) -> str:

@@ -7,27 +7,76 @@ writes to a new layer of its own. A fork copies the memory of a stopped machine;
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 from crashinit.errors import MachineError
 from crashinit.machine.by_agent import GRACE, ByAgent
 from crashinit.machine.channel import Channel
 from crashinit.machine.files import File
+from crashinit.machine.mailbox import Mailbox
 from crashinit.machine.qemu import Hardware, Kernel, Layer, Qemu
 
 BOOT_TIMEOUT = 180.0  # seconds from power-on to the agent's answer; some 6 of them are needed on an idle host
 PLUG_TIMEOUT = 20.0  # seconds until a disk that was plugged in has its node
 
 
+class Disk(Protocol):
+    """A root disk as a machine finds it."""
+
+    def opened(self, *, private: bool) -> tuple[Layer, ...]:
+        """What a machine gets, lowest first; it writes to the last one, or `private`ly to none."""
+
+    def kept(self, written: Layer) -> "Disk":
+        """The disk as a machine that stands still has written it."""
+
+    @property
+    def written(self) -> File:
+        """What a machine has written of it last."""
+
+
 @dataclass(frozen=True)
-class Disk:
-    """A root disk as a machine finds it: layers, lowest first, and an empty one to be copied for what it writes."""
+class LayeredDisk:
+    """Layers, lowest first, and an empty one to be copied for what a machine writes."""
 
     layers: tuple[Layer, ...]
     empty: File
 
-    def overlay(self) -> File:
-        return self.empty.copied_to(File.on_disk())
+    def opened(self, *, private: bool) -> tuple[Layer, ...]:
+        """See Disk."""
+        return (*self.layers, Layer(self.empty.copied_to(File.on_disk()), "qcow2"))
+
+    def kept(self, written: Layer) -> "LayeredDisk":
+        """See Disk."""
+        return LayeredDisk((*self.layers, _copy(written)), self.empty)
+
+    @property
+    def written(self) -> File:
+        """See Disk."""
+        return self.layers[-1].file
+
+
+@dataclass(frozen=True)
+class MemoryDisk:
+    """A file that the machine finds in its address space (NVDIMM): whoever reads or writes it never waits."""
+
+    file: File
+
+    def opened(self, *, private: bool) -> tuple[Layer, ...]:
+        """See Disk."""
+        return (Layer(self.file.sealed() if private else self.file.copied_to(File.in_memory("root")), "memory"),)
+
+    def kept(self, written: Layer) -> "MemoryDisk":
+        """See Disk."""
+        return MemoryDisk(written.file.copied_to(File.in_memory("root")))
+
+    @property
+    def written(self) -> File:
+        """See Disk."""
+        return self.file
+
+
+def _copy(written: Layer) -> Layer:
+    return Layer(written.file.copied_to(File.on_disk()).reopened(), written.format)
 
 
 @dataclass(frozen=True)
@@ -53,19 +102,28 @@ class QemuMachine(ByAgent):
         *,
         private: bool = False,
         state: File | None = None,
+        seed: str | None = None,
     ) -> None:
-        """Start it and wait for its agent; see Qemu for `private` and `state`. Raises HostError, MachineError."""
+        """Start it and wait for its agent; see Qemu for `private` and `state`, Channel.hello for `seed`.
+
+        Raises HostError, MachineError.
+        """
         super().__init__()
         self._hardware = hardware
         self._kernel = kernel
         self._disk = disk
-        self._overlay = disk.overlay()
+        self._seed = seed
+        layers = disk.opened(private=private)
+        self._written = layers[-1]
         self._ram = None if private else ram
-        layers = (*disk.layers, Layer(self._overlay, "qcow2"))
-        self._qemu = Qemu(hardware, kernel, layers, ram, private=private, state=state)
-        self._channel = Channel(self._qemu.agent, self._qemu.why)
+        self._qemu = qemu = Qemu(hardware, kernel, layers, ram, private=private, state=state)
+        if hardware.virtual:
+            line = (qemu.mailbox, qemu.agent, qemu.why, qemu.go, qemu.await_pause)
+            self._channel: Channel = Mailbox(*line, running=state is None)
+        else:
+            self._channel = Channel(qemu.agent, qemu.why)
         try:
-            self._channel.hello(BOOT_TIMEOUT)
+            self._channel.hello(BOOT_TIMEOUT, seed)
         except BaseException:
             self.close()
             raise
@@ -82,7 +140,8 @@ class QemuMachine(ByAgent):
     def power_cut(self) -> None:
         self._require_open()
         self._qemu.reset()
-        self._channel.hello(BOOT_TIMEOUT)
+        self._channel.restarted()
+        self._channel.hello(BOOT_TIMEOUT, self._seed)
 
     def fork(self) -> "QemuTemplate":
         self._require_open()
@@ -90,15 +149,16 @@ class QemuMachine(ByAgent):
             raise MachineError("this machine cannot be forked: it was cloned without 'forkable'")
         if self._qemu.plugged:
             raise MachineError("this machine cannot be forked: its plugged-in disks would not come along")
-        self._qemu.command("stop")
+        if not self._hardware.virtual:
+            self._qemu.command("stop")
         try:
             state = self._qemu.save()
             ram = self._ram.copied_to(File.in_memory("ram"))
-            overlay = self._overlay.copied_to(File.on_disk()).reopened()
+            disk = self._disk.kept(self._written)
         finally:
-            self._qemu.command("cont")
-        disk = Disk((*self._disk.layers, Layer(overlay, "qcow2")), self._disk.empty)
-        return QemuTemplate(Frozen(self._hardware, self._kernel, disk, ram, state))
+            if not self._hardware.virtual:
+                self._qemu.go()
+        return QemuTemplate(Frozen(self._hardware, self._kernel, disk, ram, state), self._seed)
 
     def plug(self, disk: File, serial: str, log: File | None = None) -> str:
         self._require_open()
@@ -119,8 +179,10 @@ class QemuMachine(ByAgent):
 class QemuTemplate:
     """A frozen machine; see machine/protocol.py for what each method promises."""
 
-    def __init__(self, frozen: Frozen) -> None:
+    def __init__(self, frozen: Frozen, seed: str | None = None) -> None:
+        """`seed`: of all machines that are made from it."""
         self._frozen: Frozen | None = frozen
+        self._seed = seed
 
     @property
     def frozen(self) -> Frozen:
@@ -135,7 +197,15 @@ class QemuTemplate:
         else:
             ram = frozen.ram.sealed()
             self._frozen = replace(frozen, ram=ram)
-        return QemuMachine(frozen.hardware, frozen.kernel, frozen.disk, ram, private=not forkable, state=frozen.state)
+        return QemuMachine(
+            frozen.hardware,
+            frozen.kernel,
+            frozen.disk,
+            ram,
+            private=not forkable,
+            state=frozen.state,
+            seed=self._seed,
+        )
 
     def derive(self, prepare: Callable[[QemuMachine], None]) -> "QemuTemplate":
         with self.clone(forkable=True) as machine:

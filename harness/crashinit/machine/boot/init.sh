@@ -20,7 +20,10 @@ udevadm trigger --action=add --subsystem-match=block --subsystem-match=misc --su
 udevadm settle
 cd /opt/crashinit
 port=/dev/virtio-ports/crashinit.agent.0
-while [ ! -e $port ]; do sleep 0.05; done
+case " $(cat /proc/cmdline) " in
+*" crashinit.mailbox "*) port=mailbox ;;
+*) while [ ! -e $port ]; do sleep 0.05; done ;;
+esac
 python3 -m compileall -q guest
 while :; do
     python3 -m guest.agent $port

@@ -11,11 +11,15 @@ case " $($B cat /proc/cmdline) " in
     $B poweroff -f
     ;;
 esac
-for m in virtio_ring virtio virtio_pci_legacy_dev virtio_pci_modern_dev virtio_pci virtio_blk; do
+root=vda drivers=virtio_blk
+case " $($B cat /proc/cmdline) " in
+*" crashinit.root=pmem0 "*) root=pmem0 drivers="libnvdimm nd_btt nd_pmem nfit" ;;
+esac
+for m in virtio_ring virtio virtio_pci_legacy_dev virtio_pci_modern_dev virtio_pci $drivers; do
     $B insmod /mods/$m.ko || echo "crashinit: module '$m' cannot be loaded"
 done
-while [ ! -e /dev/vda ]; do $B usleep 10000; done
-$B mount -t ext4 /dev/vda /newroot || echo "crashinit: the root disk cannot be mounted"
+while [ ! -e /dev/$root ]; do $B usleep 10000; done
+$B mount -t ext4 /dev/$root /newroot || echo "crashinit: the root disk cannot be mounted"
 $B mkdir -p /newroot/opt/crashinit
 $B cp -pR /payload/. /newroot/opt/crashinit/
 $B mount --move /dev /newroot/dev

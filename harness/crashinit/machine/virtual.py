@@ -1,0 +1,41 @@
+"""The provider 'qemu-virtual': machines whose time is a count of their instructions, and that a seed determines.
+
+docs/determinism.md says what that is good for, and what it leaves out.
+"""
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+from crashinit.machine.accel import Accel
+from crashinit.machine.files import File
+from crashinit.machine.image import Image
+from crashinit.machine.provider import QemuProvider
+from crashinit.machine.qemu import Hardware
+from crashinit.machine.template import Disk, MemoryDisk
+
+SEED = "CRASHINIT_SEED"  # the environment variable that names the seed
+
+
+class VirtualProvider(QemuProvider):
+    """Machines in virtual time, under emulation: only there can instructions be counted."""
+
+    name = "qemu-virtual"
+    plugs = False  # a disk answers when the host comes to it
+
+    def __init__(self, *, seed: str | None = None, note: Callable[[str], None] = lambda text: None, **options: Any):
+        """`seed`: any text; by default $CRASHINIT_SEED, or "0"."""
+        super().__init__(note=note, **options)
+        self.seed = seed or os.environ.get(SEED) or "0"
+
+    def acceleration(self) -> Accel:
+        """Emulation, whatever the host can do."""
+        return Accel("tcg", "only an emulated machine's instructions can be counted")
+
+    def hardware(self, base: Image) -> Hardware:
+        """What its machines are made of."""
+        return Hardware("tcg", self._memory, virtual=True)
+
+    def disk(self, base: Image, written: File | None = None) -> Disk:
+        """The root disk, which is memory."""
+        return MemoryDisk(written.sealed() if written else File.open(base.root))
