@@ -80,6 +80,15 @@ def test_a_place_that_can_be_none_is_one_sentence(project: Path, out: str) -> No
     assert "'--crashinit-out'" in ended.stderr
 
 
+def test_a_seed_is_for_machines_that_heed_it(project: Path) -> None:
+    """With the default provider it is refused in one sentence, before anything boots."""
+    ended = run(project, "s.yaml", "--crashinit-seed", "7", CRASHINIT_CACHE="/nowhere/to/boot")
+
+    assert ended.returncode == 4, ended.stdout + ended.stderr
+    assert "INTERNALERROR" not in ended.stdout + ended.stderr
+    assert "the provider 'qemu' takes no seed" in ended.stderr
+
+
 def test_trials_are_tests(project: Path, provider: Provider) -> None:
     """On two workers: each trial is a test, and its result is in the run's files and in junit; nothing is replaced."""
     provider.template().close()

@@ -27,13 +27,22 @@ from crashinit.printable import one_line, printable
 
 OPTIONS = {
     "driver": "the driver under test: an adapter's name, or the path of an adapter file",
-    "provider": "where machines come from: qemu (default) or vagrant",
+    "provider": "where machines come from: qemu (default), qemu-cold, qemu-virtual or vagrant",
+    "seed": "with the provider qemu-virtual: what its machines' clocks and random numbers begin with (default: 0)",
     "out": "the directory of the run's results (default: a new one below reports)",
     "force": "'yes': replace the results that the directory holds",
     "confirm": f"how many more times a trial that diverged is tried (default: {CONFIRM})",
     "repeat": "how many more times every trial is tried, also one that converged (default: 0)",
 }
-DEFAULTS = {"driver": "", "provider": "qemu", "out": "", "force": "", "confirm": str(CONFIRM), "repeat": "0"}
+DEFAULTS = {
+    "driver": "",
+    "provider": "qemu",
+    "seed": "",
+    "out": "",
+    "force": "",
+    "confirm": str(CONFIRM),
+    "repeat": "0",
+}
 # In the workerinput of xdist: the run's directory, and where the plan is.
 WORKER_OUT, WORKER_PLAN = "crashinit_out", "crashinit_plan"
 KEYS = ("title", "step", "at", "steps", "fault", "victims", "phases", "errnos", "restarts", "given", "recovery")
@@ -65,6 +74,16 @@ def number(config: pytest.Config, name: str) -> int:
     return int(text)
 
 
+def provider(config: pytest.Config) -> str:
+    """The provider's name, with its machines' seed; raises UsageError."""
+    from crashinit.machine.seed import seeded
+
+    try:
+        return seeded(option(config, "provider"), option(config, "seed"))
+    except CrashinitError as error:
+        raise pytest.UsageError(f"crashinit: {error}") from error
+
+
 def pytest_configure(config: pytest.Config) -> None:
     # Registered late, so that its `host` stands before the one of testinfra's own plugin.
     config.pluginmanager.register(fixtures, "crashinit-fixtures")
@@ -86,7 +105,7 @@ class Campaign:
     def __init__(self, config: pytest.Config) -> None:
         self.config = config
         self.driver = option(config, "driver")
-        self.provider = option(config, "provider")
+        self.provider = provider(config)
         self.worker: dict[str, str] | None = getattr(config, "workerinput", None)
         named = (self.worker or {}).get(WORKER_OUT) or option(config, "out")
         self.out = Path(named or f"reports/pytest-{datetime.now():%Y%m%d-%H%M%S}").absolute()

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from crashinit.plan import Point, Setup, Trial
 from crashinit.report import plain
-from crashinit.report.again import replay
+from crashinit.report.again import COLD, replay
 from crashinit.result import failed
 
 from .events import mixed, report
@@ -42,6 +42,18 @@ def test_an_id_is_quoted(ident: str) -> None:
     assert shlex.split(replay(replace(TRIAL, id=ident), None)) == words
     assert shlex.split(replay(replace(TRIAL, id=ident), Path("my runs"))) == [*words, "--run", "my runs"]
     assert shlex.split(failed(trial_named(ident), "why").replay) == words
+
+
+def test_machines_with_a_seed_are_named(tmp_path: Path) -> None:
+    """The command of a run with a seed asks for its machines; what else a run.json may say, asks for none."""
+    facts = tmp_path / "run.json"
+    facts.write_text('{"provider": "qemu-virtual:7"}')
+    assert replay(TRIAL, tmp_path) == f"{TRIAL.replay} --run {tmp_path} --provider qemu-virtual --seed 7"
+    assert replay(TRIAL, tmp_path, COLD) == f"{TRIAL.replay} --run {tmp_path} --provider qemu-cold"
+
+    for text in ('{"provider": "qemu"}', '{"provider": "qemu-virtual:$(id)"}', "[]", "{"):
+        facts.write_text(text)
+        assert replay(TRIAL, tmp_path) == f"{TRIAL.replay} --run {tmp_path}"
 
 
 def trial_named(ident: str) -> Trial:

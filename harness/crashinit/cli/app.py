@@ -37,11 +37,16 @@ class ProviderName(StrEnum):
 
     QEMU = "qemu"
     QEMU_COLD = "qemu-cold"
+    QEMU_VIRTUAL = "qemu-virtual"
     VAGRANT = "vagrant"
 
 
 Driver = Annotated[str, typer.Option("--driver", metavar="D", help="An adapter's name, or an adapter file's path.")]
 Provider = Annotated[ProviderName, typer.Option("--provider", help="Where machines come from.")]
+Seed = Annotated[
+    int | None,
+    typer.Option("--seed", metavar="N", min=0, help="With '--provider qemu-virtual': what clocks begin with."),
+]
 Workers = Annotated[int, typer.Option("-n", metavar="N", min=1, help="How many trials run side by side.")]
 Baseline = Annotated[
     Path | None, typer.Option("--baseline", metavar="FILE", help="Failures that are known (TOML); all else fails.")
@@ -66,6 +71,13 @@ def fail(sentence: str, code: int) -> int:
 def say(text: str, stream: TextIO | None = None) -> None:
     """Print a text, by default to standard output. Whatever is in it, it does nothing to the terminal."""
     print(printable(text, None), file=stream or sys.stdout)
+
+
+def machines(provider: ProviderName, seed: int | None) -> str:
+    """The provider's name, with the seed of its machines. Raises UsageError when it takes none."""
+    from crashinit.machine.seed import seeded
+
+    return seeded(provider.value, "" if seed is None else str(seed))
 
 
 def run_directory(out: Path | None, name: str, *, resume: bool, force: bool) -> Path:

@@ -19,10 +19,12 @@ from crashinit.cli.app import (
     Out,
     Provider,
     ProviderName,
+    Seed,
     Workers,
     app,
     exit_code,
     fail,
+    machines,
     run_directory,
     run_reports,
     say,
@@ -64,6 +66,7 @@ def run(
         typer.Argument(metavar="PATH", help=f"Scenario files or directories; by default {SCENARIOS}."),
     ] = None,
     provider: Provider = ProviderName.QEMU,
+    seed: Seed = None,
     out: Out = None,
     workers: Workers = 1,
     select: Annotated[str, typer.Option("-k", metavar="EXPR", help="Only trials whose id matches this.")] = "",
@@ -77,15 +80,14 @@ def run(
     from crashinit import scenario
 
     find = functools.partial(scenario.find, paths or [SCENARIOS])
-    return _campaign(
-        find, driver, provider, out, workers, select, baseline, (confirm, repeat), resume=resume, force=force
-    )
+    vms = machines(provider, seed)
+    return _campaign(find, driver, vms, out, workers, select, baseline, (confirm, repeat), resume=resume, force=force)
 
 
 def _campaign(
     find: "Callable[[], Sequence[Scenario]]",
     driver: str,
-    provider: ProviderName,
+    provider: str,
     out: Path | None,
     workers: int,
     select: str,
@@ -115,7 +117,7 @@ def _campaign(
             campaign.run(
                 find(),
                 driver,
-                provider.value,
+                provider,
                 directory,
                 workers,
                 selected,
@@ -171,6 +173,7 @@ def explore(
     ] = None,
     deadline: Annotated[float, typer.Option("--deadline", metavar="S", help="Seconds that one init may take.")] = 60.0,
     provider: Provider = ProviderName.QEMU,
+    seed: Seed = None,
     out: Out = None,
     workers: Workers = 1,
     select: Annotated[str, typer.Option("-k", metavar="EXPR", help="Only trials whose id matches this.")] = "",
@@ -226,7 +229,7 @@ def explore(
     return _campaign(
         lambda: scenarios,
         driver,
-        provider,
+        machines(provider, seed),
         out,
         workers,
         select,
@@ -267,6 +270,7 @@ def replay(
         typer.Option("--run", metavar="DIR", help="The run that planned it; by default the newest that did."),
     ] = None,
     provider: Provider = ProviderName.QEMU,
+    seed: Seed = None,
     out: Out = None,
     workers: Workers = 1,
     failed: Annotated[bool, typer.Option("--failed", help="Of a plan, only what did not converge in its run.")] = False,
@@ -286,6 +290,7 @@ def replay(
     from crashinit.selection import matcher
     from crashinit.tries import HowOften
 
+    vms = machines(provider, seed)
     plan, trials = _planned(target, source)
     if select:
         trials = list(filter(lambda trial: matcher(select)(trial.id), trials))
@@ -296,7 +301,7 @@ def replay(
     if not trials:
         return fail(f"error: nothing ran: no trial of '{plan}' matches '{select}'.", NOTHING_RAN)
     if shell:
-        return _shell(trials, provider, plan.parent)
+        return _shell(trials, vms, plan.parent)
     directory = run_directory(out, "replay", resume=False, force=False)
     prepared = kept.read_prepared(plan.parent)
     with claimed(directory), run_reports(directory) as emit:
@@ -305,7 +310,7 @@ def replay(
             prepared,
             trials,
             trials[0].driver,
-            provider.value,
+            vms,
             directory,
             workers,
             emit,
@@ -335,7 +340,7 @@ def _failed(trials: "list[Trial]", directory: Path, clause: str | None) -> "list
     return chosen
 
 
-def _shell(trials: "list[Trial]", provider: ProviderName, planned: Path) -> int:
+def _shell(trials: "list[Trial]", provider: str, planned: Path) -> int:
     """A shell at the one trial's point."""
     from crashinit.campaign import make_runner
     from crashinit.shell import Shell
@@ -345,7 +350,7 @@ def _shell(trials: "list[Trial]", provider: ProviderName, planned: Path) -> int:
     if trials[0].fault == "power-cut":
         raise UsageError("'--shell' holds an init before its fault, and a power cut's trial begins after it.")
     with (
-        make_runner(trials[0].driver, provider.value, planned) as runner,
+        make_runner(trials[0].driver, provider, planned) as runner,
         runner.held(trials[0]) as (recording, driven),
     ):
         gate = recording.state["gate"]

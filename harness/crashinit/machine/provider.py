@@ -22,10 +22,14 @@ SPACE_TO_FREEZE = 768 * MIB  # memory file and disk layer of one template
 
 
 def get_provider(name: str, **options: Any) -> Provider:
-    """The provider `name`; `options` are its own. Raises UsageError, HostError."""
-    if name not in PROVIDERS:
+    """The provider `name`, with its seed if it has one (machine/seed.py); `options` are its own.
+
+    Raises UsageError, HostError.
+    """
+    kind, _, seed = name.partition(":")
+    if kind not in PROVIDERS:
         raise UsageError(f"there is no provider '{name}': choose one of {', '.join(map(repr, sorted(PROVIDERS)))}")
-    return PROVIDERS[name](**options)
+    return PROVIDERS[kind](**options, **({"seed": seed} if seed else {}))
 
 
 class QemuProvider:

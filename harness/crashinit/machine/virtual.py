@@ -3,7 +3,6 @@
 docs/determinism.md says what that is good for, and what it leaves out.
 """
 
-import os
 from collections.abc import Callable
 from typing import Any
 
@@ -12,9 +11,8 @@ from crashinit.machine.files import File
 from crashinit.machine.image import Image
 from crashinit.machine.provider import QemuProvider
 from crashinit.machine.qemu import Hardware
+from crashinit.machine.seed import DEFAULT
 from crashinit.machine.template import Disk, MemoryDisk
-
-SEED = "CRASHINIT_SEED"  # the environment variable that names the seed
 
 
 class VirtualProvider(QemuProvider):
@@ -23,10 +21,10 @@ class VirtualProvider(QemuProvider):
     name = "qemu-virtual"
     plugs = False  # a disk answers when the host comes to it
 
-    def __init__(self, *, seed: str | None = None, note: Callable[[str], None] = lambda text: None, **options: Any):
-        """`seed`: any text; by default $CRASHINIT_SEED, or "0"."""
+    def __init__(self, *, seed: str = DEFAULT, note: Callable[[str], None] = lambda text: None, **options: Any):
+        """`seed`: any text."""
         super().__init__(note=note, **options)
-        self.seed = seed or os.environ.get(SEED) or "0"
+        self.seed = seed
 
     def acceleration(self) -> Accel:
         """Emulation, whatever the host can do."""

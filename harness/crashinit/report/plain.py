@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from crashinit.events import OUTCOMES, TrialResult
-from crashinit.report.again import replay
+from crashinit.report.again import COLD, replay
 from crashinit.report.gaps import Gaps
 from crashinit.report.kinds import came_up, first, how_often, is_wedge, kinds, restarts, short
 from crashinit.report.markdown import block, code, text
@@ -235,9 +235,9 @@ def _confirmation(results: Sequence[TrialResult], again: RunRecord, directory: P
             yield f"- {text(result.id)}: {result.outcome}, from a cold boot {same[result.id].outcome}"
     yield ""
     if len(tried) == len(wrong):
-        yield block(f"crashinit replay {_quoted(directory / 'plan.json')} --failed --provider qemu-cold")
+        yield block(f"crashinit replay {_quoted(directory / 'plan.json')} --failed {COLD}")
     elif tried:
-        yield block(f"{replay(tried[0], directory)} --provider qemu-cold")
+        yield block(replay(tried[0], directory, COLD))
 
 
 def _quoted(path: Path) -> str:

@@ -1,0 +1,44 @@
+"""Seeds in providers' names."""
+
+import pytest
+from crashinit.errors import UsageError
+from crashinit.machine.provider import get_provider
+from crashinit.machine.seed import options, seeded
+from crashinit.machine.virtual import VirtualProvider
+
+
+@pytest.mark.parametrize(("seed", "name"), [("", "qemu-virtual:0"), ("7", "qemu-virtual:7"), ("007", "qemu-virtual:7")])
+def test_seed_is_part_of_the_name(seed: str, name: str) -> None:
+    """A provider in virtual time always has a seed in its name, and gives it to its machines."""
+    assert seeded("qemu-virtual", seed) == name
+    provider = get_provider(name)
+    assert isinstance(provider, VirtualProvider)
+    assert provider.seed == name.partition(":")[2]
+
+
+def test_other_providers_have_none() -> None:
+    """A provider whose machines would not heed a seed refuses it, and without one its name stays as it is."""
+    assert seeded("qemu", "") == "qemu"
+    with pytest.raises(UsageError, match="the provider 'qemu' takes no seed: give '--provider qemu-virtual'"):
+        seeded("qemu", "7")
+
+
+@pytest.mark.parametrize("seed", ["seven", "-1", "1.5", "7;id", "1" * 19])
+def test_a_seed_is_a_number(seed: str) -> None:
+    """Anything else is refused, with what it was."""
+    with pytest.raises(UsageError, match="it must be a number"):
+        seeded("qemu-virtual", seed)
+
+
+@pytest.mark.parametrize(
+    ("provider", "said"),
+    [
+        ("qemu-virtual:7", "--provider qemu-virtual --seed 7"),
+        ("qemu", ""),
+        ("qemu-virtual:$(id)", ""),
+        ("qemu-virtual:7 --out x", ""),
+    ],
+)
+def test_options(provider: str, said: str) -> None:
+    """The command that repeats a run names the seed; a name that is none of ours adds nothing to it."""
+    assert options(provider) == said
