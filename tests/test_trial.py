@@ -289,6 +289,19 @@ def test_a_used_root_is_that_of_the_machine_which_was_booted_for_the_trial(runne
     assert judged(other, runner.reference(USED)[0])["C12"].status == "pass"
 
 
+def test_in_virtual_time_a_trial_is_the_same_alone_as_among_others(pool: Point, mkfs: Point) -> None:
+    """All that is observed of it, with seconds and UUIDs, is equal, whichever boundaries were held before."""
+    provider = "qemu-virtual:7"
+    with TrialRunner(get_provider(provider), load("reference")) as runner:
+        runner.run(kill(pool, "tree"))
+        among, _ = runner.run(kill(mkfs, "tree"))
+    with TrialRunner(get_provider(provider), load("reference")) as runner:
+        alone, _ = runner.run(kill(mkfs, "tree"))
+
+    assert among.fired is not None and among.fired.key == mkfs.operation
+    assert among == alone
+
+
 def test_beyond_the_last_boundary_nothing_fires(runner: TrialRunner, reference: Evidence) -> None:
     """A fault one boundary further than the init has does not strike, and one nearer does: the plan is complete."""
     count = len(reference.fault_run.operations)

@@ -41,6 +41,11 @@ class Recording:
         """Whether the driver has no process but its first, so that to kill it and to kill its tree are the same."""
         return bool(self.state["processes"] == 1)
 
+    def holds(self, point: Point) -> bool:
+        """Whether the init is held at this boundary."""
+        held = self.operation
+        return held is not None and held.key == point.operation
+
     def reach(self, point: Point) -> bool:
         """Go on to a boundary unless it is behind; whether the init is held there now."""
         held = self.operation
@@ -49,8 +54,7 @@ class Recording:
             self.state = self.machine.call(
                 "gate_resume", timeout=self.setup.deadline + GRACE, gate=self.state["gate"], stop=point.operation
             )
-            held = self.operation
-        return held is not None and held.key == point.operation
+        return self.holds(point)
 
     def fork(self) -> Template:
         """A template of this very moment; kept until the recording moves on."""

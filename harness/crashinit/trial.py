@@ -205,13 +205,21 @@ class TrialRunner:
         if trial.earlier is None:
             return self._record(trial.setup, trial.point)
         key = (trial.setup, trial.earlier, trial.victim)
-        if self._second is None or self._second[0] != key or not self._second[1].reach(trial.point):
+        if self._second is None or self._second[0] != key or not self._reaches(self._second[1], trial.point):
             self._forget_second()
             self._second = (key, self._record_second(trial, trial.earlier))
         return self._second[1]
 
+    def _reaches(self, recording: Recording, point: Point) -> bool:
+        """Whether a recorded init is held there, or goes on to it.
+
+        Where machines repeat themselves it does not go on: a hold takes some time, and a trial is to be the same alone
+        as among others, whose boundaries would have been held before.
+        """
+        return recording.holds(point) if self.provider.repeats else recording.reach(point)
+
     def _record(self, setup: Setup, point: Point) -> Recording:
-        if self._recording is None or self._recording.setup != setup or not self._recording.reach(point):
+        if self._recording is None or self._recording.setup != setup or not self._reaches(self._recording, point):
             self._forget_recordings()
             given = self.given(setup)
             machine = given.clone(forkable=True)

@@ -67,6 +67,7 @@ class OneVm:
 
     name = "vagrant"
     forks = True
+    repeats = False
     plugs = False
     accel = "tcg"
 

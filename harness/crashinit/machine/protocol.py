@@ -112,6 +112,7 @@ class Provider(Protocol):
     name: str
     plugs: bool  # whether its machines take further disks (Pluggable)
     forks: bool  # whether its machines can be forked; else a trial takes place in the recorded init's own machine
+    repeats: bool  # whether a machine that gets the same calls does the same again, to the nanosecond
 
     @property
     def accel(self) -> str:

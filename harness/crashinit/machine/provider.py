@@ -38,6 +38,7 @@ class QemuProvider:
     name = "qemu"
     forks = True
     plugs = True
+    repeats = False
     seed: str | None = None  # of the machines that come from its templates; None: each has the host's randomness
 
     def __init__(self, *, memory: int = MEMORY, note: Callable[[str], None] = lambda text: None) -> None:

@@ -27,6 +27,7 @@ class VagrantProvider:
 
     name = "vagrant"
     forks = True
+    repeats = False
     plugs = False
 
     def __init__(self, *, memory: int = MEMORY, note: Callable[[str], None] = lambda text: None) -> None:

@@ -20,6 +20,7 @@ class VirtualProvider(QemuProvider):
 
     name = "qemu-virtual"
     plugs = False  # a disk answers when the host comes to it
+    repeats = True
 
     def __init__(self, *, seed: str = DEFAULT, note: Callable[[str], None] = lambda text: None, **options: Any):
         """`seed`: any text."""
