@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,7 +15,8 @@ from crashinit.cli import trials
 from crashinit.cli.app import exit_code
 from crashinit.contract.observation import OperationRecord
 from crashinit.errors import UsageError
-from crashinit.events import RunFinished
+from crashinit.events import RunFinished, RunStarted
+from crashinit.kept import Prepared
 from crashinit.machine.protocol import Provider
 from crashinit.plan import Point, Setup, Trial, write
 from crashinit.report import Reports
@@ -22,6 +24,7 @@ from crashinit.report import baseline as known_failures
 from crashinit.report.baseline import Known
 from crashinit.selection import matcher
 
+from .contract.builder import reference
 from .ended import WAYS, ended_from_outside
 from .report.events import failing, mixed, report, results, sequence
 from .toys import STRIKE, environment, python, shell_driver
@@ -59,6 +62,10 @@ def crashinit(*arguments: str) -> subprocess.CompletedProcess[str]:
         (["compare", "nowhere", "elsewhere"], "'nowhere' holds no 'results.jsonl'"),
         (["replay", "steps/mkfs/no/such/trial"], "no trial 'steps/mkfs/no/such/trial' in any plan"),
         (["replay", "plan.json"], "'plan.json' does not exist"),
+        (["replay", "plan.json", "--failed", "--clause", "C99"], "'C99' is no clause: they are C01, "),
+        (["judge", "nowhere"], "'nowhere' does not exist"),
+        (["judge", "scenario.yaml"], "'scenario.yaml' holds no 'results.jsonl': name the directory"),
+        (["compare", "scenario.yaml", "nowhere"], "'scenario.yaml' holds no 'results.jsonl': name the directory"),
     ],
 )
 def test_wrong_input_is_one_sentence_and_exit_4(arguments: list[str], said: str) -> None:
@@ -213,6 +220,20 @@ def test_planned_trials_without_a_result_are_no_pass(
     assert exit_code(tmp_path / "run", []) == code
 
 
+@pytest.mark.parametrize(("command", "code"), [("judge", 3), ("report", 0), ("baseline", 0)])
+def test_a_run_without_any_result_is_told_as_one_with_half_of_them(
+    capsys: pytest.CaptureFixture[str], command: str, code: int
+) -> None:
+    """That planned trials have no result is said by each command, and is not the same as that nothing was to run."""
+    Prepared([planned("a"), planned("b")], {planned("a").setup: reference()}, "tcg", []).store(Path("run"))
+    with Reports(Path("run")) as emit:
+        emit(RunStarted("reference", "qemu", "tcg", ["a", "b"]))
+        emit(RunFinished(1.0, False))
+
+    assert cli.main([command, "run"]) == code
+    assert "2 of the 2 planned trials have no result: the run ended without them." in capsys.readouterr().err
+
+
 def test_a_run_that_was_cut_off_is_no_pass(tmp_path: Path) -> None:
     """Neither is one that lost its last results."""
     report(tmp_path / "run", results())
@@ -257,6 +278,31 @@ def test_a_file_that_cannot_be_written_is_named(tmp_path: Path, capsys: pytest.C
     said = capsys.readouterr().err
     assert "report.html" in said
     assert "Is a directory" in said
+
+
+@pytest.mark.skipif(
+    os.geteuid() == 0 and not shutil.which("setpriv"), reason="root may do all, unless setpriv takes it"
+)
+@pytest.mark.parametrize("mode", [0o000, 0o500])
+@pytest.mark.parametrize(
+    "command", [["judge", "run"], ["report", "run"], ["run", "--driver", "reference", "--out", "run", "--resume"]]
+)
+def test_a_directory_that_may_not_be_used_is_wrong_input(command: list[str], mode: int) -> None:
+    """Where a run's directory cannot be read, or not be written to, one sentence says what to do; exit code 4."""
+    Prepared([planned("a")], {planned("a").setup: reference()}, "tcg", []).store(Path("run"))
+    report(Path("run"), [])
+    Path("run").chmod(mode)
+    own = "-dac_override,-dac_read_search"
+    bounded = ["setpriv", f"--bounding-set={own}", f"--inh-caps={own}"] if os.geteuid() == 0 else []
+    ended = subprocess.run(
+        [*bounded, sys.executable, "-m", "crashinit.cli", *command], env=environment(), capture_output=True, text=True
+    )
+    Path("run").chmod(0o700)
+
+    assert ended.returncode == 4, ended.stderr
+    assert len(ended.stderr.splitlines()) == 1
+    assert "Permission denied" in ended.stderr
+    assert "copy the run's directory" in ended.stderr or "give another" in ended.stderr
 
 
 def test_an_interruption_is_exit_2(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -76,6 +76,18 @@ def test_evidence_that_is_gone_is_named(run: Path) -> None:
         judge_again(read(run).results, run)
 
 
+@pytest.mark.parametrize(
+    ("name", "remedy"), [("reference-0", "run the scenarios again"), ("steps*", "run its trial again")]
+)
+def test_damage_is_told_with_what_mends_it(run: Path, name: str, remedy: str) -> None:
+    """A reference belongs to no trial, so that it comes back only with the scenarios."""
+    (path,) = (run / "evidence").glob(f"{name}.json.gz")
+    path.write_bytes(path.read_bytes()[:-9])
+
+    with pytest.raises(UsageError, match=f"'{path}' is damaged, or of another version: {remedy}"):
+        judge_again(read(run).results, run)
+
+
 OTHER = Setup("populated", ("dm.x=1",), 60.0)
 
 
@@ -186,8 +198,8 @@ def test_a_reference_without_its_setup_is_named(run: Path, setup: object, capsys
 
 
 def test_an_empty_plan_judges_nothing(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Results without a plan are not judged by guessing."""
+    """The plan is what is wrong, and not the first result that has no trial in it."""
     (run / "plan.json").write_text("[]")
 
     assert cli.main(["judge", str(run)]) == 4
-    assert "lacks the plan or the evidence" in capsys.readouterr().err
+    assert f"the plan '{run}/plan.json' holds no trial" in capsys.readouterr().err

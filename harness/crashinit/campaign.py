@@ -132,9 +132,11 @@ def run(
     done: Set[str] | None = None,
     earlier: Sequence[TrialResult] = (),
     often: HowOften = OFTEN,
+    expression: str = "",
 ) -> list[Outcome]:
     """Run the trials of these scenarios whose id is selected; the outcomes of those that ended.
 
+    `expression`: what `select` was made of, for reports.
     `second`: of the re-inits of these trials, that many are struck once more, spread over all. `done`: the run in `out`
     is gone on with, by its plan, and these of its trials have ended.
     An interruption (KeyboardInterrupt) ends every machine, tells the listeners, and goes on to the caller.
@@ -174,12 +176,14 @@ def run(
         narrowed=bool(dropped) or any(scenario.steps for scenario in scenarios),
         earlier=[result for result in earlier if select(result.id)],
         often=often,
+        expression=expression,
     )
 
 
 def _planned(scenarios: Sequence[Scenario], driver: str, out: Path) -> Prepared:
     """The plan of a run that was begun. Raises UsageError when it is not of these scenarios, or of another adapter."""
     prepared = read_prepared(out)
+    plan.refuse_empty(out / PLAN, prepared.trials)
     if prepared.adapter and prepared.adapter != adapter_digest(load_adapter(driver)):
         raise UsageError(
             f"'{out}' holds a run of '{prepared.driver}' by an adapter that said something else: "
@@ -235,11 +239,13 @@ def run_trials(
     narrowed: bool = False,
     earlier: Sequence[TrialResult] = (),
     often: HowOften = OFTEN,
+    expression: str = "",
 ) -> list[Outcome]:
     """Run planned trials on this many workers and judge each as it ends; then try those again that are to be.
 
     `more` is asked after them for trials that follow from them, and what of those is left out. `recordings`: the
     directory of the run that planned them, if that is not `out`. `narrowed`: they are not all that there is.
+    `expression`: that of '-k' which chose them from the plan in `out`.
     `earlier`: results that a run begins with which is gone on with.
     """
     adapter = load_adapter(driver)
@@ -286,7 +292,7 @@ def run_trials(
                     emit(TrialConfirmed(result))
 
     ids = [trial.id for trial in trials]
-    emit(RunStarted(driver, provider, prepared.accel, ids, prepared.left_out, narrowed))
+    emit(RunStarted(driver, provider, prepared.accel, ids, prepared.left_out, narrowed, expression))
     try:
         batch(trials)
         further: list[Trial] = []
@@ -328,6 +334,7 @@ def judge_again(results: Sequence[TrialResult], out: Path) -> list[TrialResult]:
     Raises UsageError when the run's directory lacks its plan or a trial's evidence.
     """
     prepared = read_prepared(out)
+    plan.refuse_empty(out / PLAN, prepared.trials)
     trials = {trial.id: trial for trial in prepared.trials}
     again = []
     for old in results:

@@ -67,6 +67,7 @@ class RunStarted:
     trials: list[str]  # ids, in the plan's order
     left_out: list[str] = field(default_factory=list)  # sentences: what is not tried, and why
     narrowed: bool = False  # whether only a part of what there is was asked for
+    select: str = ""  # the expression of '-k' that chose them
 
 
 @dataclass(frozen=True)

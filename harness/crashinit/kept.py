@@ -36,7 +36,6 @@ RECORDINGS = "powercut"
 COLD = "cold"  # what failed, once more in machines that were booted for it: a run of its own, by this one's plan
 REPORTS = ("results.jsonl", "run.json", "summary.json", "junit.xml", "report.html", "README.md")
 NAME_LIMIT = 180  # bytes of a file's name before its ending; most file systems take 255
-RUN_IT = "run its trial again"
 
 _REFERENCE = re.compile(r"reference-\d+")
 
@@ -152,7 +151,7 @@ def read_prepared(out: Path) -> Prepared:
     for path in sorted((out / EVIDENCE).glob("reference-*.json.gz")):
         if not _REFERENCE.fullmatch(path.name.removesuffix(".json.gz")):
             continue  # a trial of a scenario with such a name
-        evidence, facts = _read(path)
+        evidence, facts = _read(path, again)
         with damage(path, again):
             given, options, deadline, *reads = facts["setup"]
             setup = Setup(str(given), tuple(map(str, options)), float(deadline), reads == [True])
@@ -174,7 +173,7 @@ def store(out: Path, name: str, evidence: Evidence) -> None:
 
 def stored(out: Path, name: str) -> Evidence:
     """The evidence that `store` kept. Raises FileNotFoundError when there is none, UsageError when it is damaged."""
-    return _read(_evidence(out, name))[0]
+    return _read(_evidence(out, name), "run its trial again")[0]
 
 
 def store_error(out: Path, name: str, text: str) -> Path:
@@ -211,8 +210,8 @@ def _write(path: Path, evidence: Evidence, **facts: object) -> None:
         file.write(json.dumps({**facts, "evidence": evidence.model_dump()}).encode())
 
 
-def _read(path: Path) -> tuple[Evidence, dict[str, Any]]:
-    """Evidence, and the facts that were stored with it."""
-    with damage(path, RUN_IT):
+def _read(path: Path, remedy: str) -> tuple[Evidence, dict[str, Any]]:
+    """Evidence, and the facts that were stored with it. `remedy`: what to do where it is damaged."""
+    with damage(path, remedy):
         data = parsed(inflated(path))
         return Evidence.model_validate(data.pop("evidence")), data

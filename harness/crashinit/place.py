@@ -17,6 +17,8 @@ from crashinit.safe import UNFINISHED, parsed, text
 RESULTS, RUN = REPORTS[:2]
 NO_LOCKS = (errno.EBADF, errno.EINVAL, errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 
+NOT_PERMITTED = (errno.EACCES, errno.EPERM, errno.EROFS)
+
 
 @contextmanager
 def claimed(out: Path, *, resume: bool = False, force: bool = False, options: str = "--") -> Iterator[None]:
@@ -54,8 +56,10 @@ def locked(out: Path) -> Iterator[None]:
     """
     try:
         directory = os.open(out, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    except (FileNotFoundError, NotADirectoryError):
+    except FileNotFoundError:
         raise UsageError(f"'{out}' does not exist: name the directory of a run.") from None
+    except NotADirectoryError:
+        raise UsageError(f"'{out}' holds no '{RESULTS}': name the directory that a run has written.") from None
     try:
         fcntl.flock(directory, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -71,6 +75,21 @@ def locked(out: Path) -> Iterator[None]:
         os.close(directory)
 
 
+@contextmanager
+def permitted(directory: Path) -> Iterator[None]:
+    """What the system does not permit this user in a run's directory becomes a UsageError that says what to do."""
+    try:
+        yield
+    except (OSError, HostError) as error:
+        cause = error if isinstance(error, OSError) else error.__cause__
+        if not isinstance(cause, OSError) or cause.errno not in NOT_PERMITTED:
+            raise
+        raise UsageError(
+            f"'{cause.filename or directory}': {cause.strerror}: work as a user who may read and write it, or copy the "
+            "run's directory and name the copy."
+        ) from error
+
+
 def _made(out: Path) -> list[Path]:
     """Make the directory with those above it; those that were made, the innermost first."""
     missing = [path for path in (out, *out.absolute().parents) if not path.exists()]
@@ -83,7 +102,8 @@ def _made(out: Path) -> list[Path]:
         for path in missing:
             with suppress(OSError):
                 path.rmdir()
-        raise HostError(f"'{out}' cannot be written to ({error.strerror}): give another directory.") from error
+        kind = UsageError if error.errno in NOT_PERMITTED else HostError
+        raise kind(f"'{out}' cannot be written to ({error.strerror}): give another directory.") from error
     return missing
 
 

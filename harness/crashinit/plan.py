@@ -284,6 +284,12 @@ def read(path: Path) -> list[Trial]:
     return trials
 
 
+def refuse_empty(path: Path, plan: Sequence[Trial]) -> None:
+    """Raise UsageError when a stored plan has no trial to run, or to judge."""
+    if not plan:
+        raise UsageError(f"the plan '{path}' holds no trial: name that of another run, or run the scenarios again.")
+
+
 def refuse_doubles(plan: Iterable[Trial]) -> None:
     """Raise UsageError when two trials have one id: the result of one would be taken for the other's."""
     for name, count in Counter(trial.id for trial in plan).items():

@@ -3,7 +3,9 @@
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
 from crashinit.events import RunFinished, RunStarted, TrialFinished
+from crashinit.plan import Point, Setup, Trial, write
 from crashinit.report import Reports, plain
 from crashinit.report.kinds import REASON
 from markdown_it import MarkdownIt
@@ -197,3 +199,36 @@ def test_no_string_of_a_stored_run_is_markdown(tmp_path: Path) -> None:
     headings = [tokens[n + 1].content for n, token in enumerate(tokens) if token.type == "heading_open"]
     assert "0 failures" not in headings
     assert len([token for token in tokens if token.type == "td_open"]) == 2 * 6
+
+
+def planned_trial(name: str) -> Trial:
+    return Trial(name, "d", "s", Setup("fresh", (), 60.0), Point("mkfs", "before", 9, "op"), "kill", "tree", 3)
+
+
+@pytest.mark.parametrize("select", ["", "mkfs and (tree or 'x')"])
+def test_all_of_it_again_is_no_more_than_was_run(tmp_path: Path, select: str) -> None:
+    """The command has the run's '-k'; of a run that was narrowed in another way it is said that it runs more."""
+    write(tmp_path / "plan.json", [planned_trial(trial.id) for trial in results()])
+    with Reports(tmp_path) as emit:
+        emit(RunStarted("d", "qemu", "tcg", [trial.id for trial in results()[:2]], narrowed=True, select=select))
+        for trial in results()[:2]:
+            emit(TrialFinished(trial))
+        emit(RunFinished(1.0, False))
+    said = text(tmp_path)
+    command = f"crashinit replay {tmp_path}/plan.json -n 2"
+
+    if select:
+        assert f"{command} -k 'mkfs and (tree or '\"'\"'x'\"'\"')'\n" in said
+        assert "trials of the plan" not in said
+    else:
+        assert f"{command}\n" in said
+        assert "The command runs all 30 trials of the plan. This run was asked for 2 of them" in said
+
+
+def test_a_whole_run_again_is_the_plan(tmp_path: Path) -> None:
+    """Nothing is to be said of what the command runs."""
+    write(tmp_path / "plan.json", [planned_trial(trial.id) for trial in results()])
+    report(tmp_path, results())
+
+    assert f"crashinit replay {tmp_path}/plan.json -n 2\n" in text(tmp_path)
+    assert "trials of the plan" not in text(tmp_path)

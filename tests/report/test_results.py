@@ -302,3 +302,16 @@ def test_names_that_are_not_utf_8_end_no_report(tmp_path: Path) -> None:
     assert b"\\udce9" in screen.buffer.getvalue()
     for name in ("summary.json", "junit.xml", "report.html", "README.md"):
         (tmp_path / name).read_bytes().decode("utf-8")
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "either"),
+    [("", "", ""), ("a", "a", "a"), ("a", "b or c", "(a) or (b or c)"), ("a", "", ""), ("", "b", "")],
+)
+def test_a_run_keeps_what_chose_its_trials(tmp_path: Path, first: str, second: str, either: str) -> None:
+    """The expression of '-k'; of a run that was gone on with, what either of the two chooses."""
+    for select, resume in ((first, False), (second, True)):
+        with Reports(tmp_path, resume=resume) as emit:
+            emit(RunStarted("d", "qemu", "tcg", [], select=select))
+            emit(RunFinished(1.0, False))
+        assert read(tmp_path).select == (either if resume else first)

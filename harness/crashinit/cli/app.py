@@ -51,7 +51,12 @@ Workers = Annotated[int, typer.Option("-n", metavar="N", min=1, help="How many t
 Baseline = Annotated[
     Path | None, typer.Option("--baseline", metavar="FILE", help="Failures that are known (TOML); all else fails.")
 ]
-Out = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Where results go; by default reports/<run>.")]
+# Not readable is told by a sentence of ours, which says what to do
+Out = Annotated[
+    Path | None,
+    typer.Option("--out", metavar="DIR", readable=False, help="Where results go; by default reports/<run>."),
+]
+RunDirectory = Annotated[Path, typer.Argument(metavar="DIR", readable=False, help="The directory of a run.")]
 
 
 def fail(sentence: str, code: int) -> int:
@@ -66,6 +71,12 @@ def fail(sentence: str, code: int) -> int:
         for stream in (sys.stdout, sys.stderr):
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
     return code
+
+
+def warn(sentence: str) -> None:
+    """One sentence on standard error, where the command goes on; nothing for ""."""
+    if sentence:
+        fail(sentence, OK)
 
 
 def say(text: str, stream: TextIO | None = None) -> None:
@@ -107,7 +118,7 @@ def exit_code(directory: Path, known: "Sequence[Known] | None" = None) -> int:
 
     run = read(directory)
     outcomes = {result.outcome for result in run.results}
-    if not outcomes:
+    if not run.results and not run.not_run:
         return fail("error: nothing ran: no trial matches.", NOTHING_RAN)
     if known is not None:
         judgement = baseline.judge(run.results, known, whole=baseline.is_whole(run))

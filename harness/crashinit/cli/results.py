@@ -1,11 +1,10 @@
 """Commands on runs that are over: report, judge, baseline, compare."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from crashinit.cli.app import FAILED, NOTHING_RAN, OK, app, exit_code, fail, say
+from crashinit.cli.app import FAILED, NOTHING_RAN, OK, RunDirectory, app, exit_code, fail, say, warn
 from crashinit.printable import one_line
 
 if TYPE_CHECKING:
@@ -14,28 +13,36 @@ if TYPE_CHECKING:
 
 @app.command()
 def report(
-    directory: Annotated[Path, typer.Argument(metavar="DIR", help="The directory of a run.")],
+    directory: RunDirectory,
     readme: Annotated[bool, typer.Option("--readme", help="Also a README.md in plain words, to publish.")] = False,
 ) -> int:
-    """Make a run's reports again from its results.jsonl."""
+    """Make a run's reports again from its results.jsonl: they are written into its directory."""
+    from crashinit.place import permitted
     from crashinit.report import plain, remake
+    from crashinit.report.gaps import Gaps
 
-    remake(directory)
-    say(str(directory / "report.html"))
-    if readme:
-        say(str(plain.write(directory)))
+    with permitted(directory):
+        run = remake(directory)
+        say(str(directory / "report.html"))
+        if readme:
+            say(str(plain.write(directory)))
+    warn(Gaps(run).missing())
     return OK
 
 
 @app.command()
-def judge(directory: Annotated[Path, typer.Argument(metavar="DIR", help="The directory of a run.")]) -> int:
-    """Judge a run's stored evidence again, by the contract as it is now; no machine is needed."""
+def judge(directory: RunDirectory) -> int:
+    """Judge a run's stored evidence again, by the contract as it is now; no machine is needed.
+
+    The new results take the place of the old ones in the run's directory, and so do the reports.
+    Ends as the run itself would: 0 if all converged, 1 if some trial diverged or did not fire.
+    """
     from crashinit import campaign
-    from crashinit.place import locked
+    from crashinit.place import locked, permitted
     from crashinit.report import read, replace_results
     from crashinit.report.words import many
 
-    with locked(directory):
+    with permitted(directory), locked(directory):
         results = read(directory).results
         again = campaign.judge_again(results, directory)
         replace_results(directory, again)
@@ -47,26 +54,36 @@ def judge(directory: Annotated[Path, typer.Argument(metavar="DIR", help="The dir
 
 
 @app.command()
-def baseline(directory: Annotated[Path, typer.Argument(metavar="DIR", help="The directory of a run.")]) -> int:
+def baseline(directory: RunDirectory) -> int:
     """A run's failures as a first baseline, for '--baseline'."""
+    from crashinit.place import permitted
     from crashinit.report import baseline as known_failures
     from crashinit.report import read
+    from crashinit.report.gaps import Gaps
 
-    say(known_failures.written(read(directory).results).removesuffix("\n"))
+    with permitted(directory):
+        run = read(directory)
+    say(known_failures.written(run.results).removesuffix("\n"))
+    if missing := Gaps(run).missing():
+        warn(f"{missing} The baseline knows nothing of them.")
     return OK
 
 
 @app.command()
 def compare(
-    first: Annotated[Path, typer.Argument(metavar="DIR", help="The directory of a run.")],
-    second: Annotated[Path, typer.Argument(metavar="DIR", help="The directory of another run.")],
+    first: RunDirectory,
+    second: RunDirectory,
 ) -> int:
-    """What changed between two runs; exit 1 if anything did."""
+    """What changed between two runs, or two drivers side by side. Ends with 1 if they differ, else with 0."""
+    from crashinit.place import permitted
     from crashinit.report import compare as comparing
     from crashinit.report import read
     from crashinit.report.words import many
 
-    left, right = read(first), read(second)
+    with permitted(first):
+        left = read(first)
+    with permitted(second):
+        right = read(second)
     if left.driver != right.driver:
         return _side_by_side(left, right)
     comparison = comparing.compare(left, right)

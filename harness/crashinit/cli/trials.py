@@ -126,6 +126,7 @@ def _campaign(
                 done=done,
                 earlier=earlier,
                 often=HowOften(*tries),
+                expression=select,
             )
     return exit_code(directory, known)
 
@@ -286,11 +287,14 @@ def replay(
 ) -> int:
     """One trial again, or all trials of a plan."""
     from crashinit import campaign, kept
+    from crashinit.contract.clauses import CLAUSES
     from crashinit.place import claimed
     from crashinit.selection import matcher
     from crashinit.tries import HowOften
 
     vms = machines(provider, seed)
+    if clause and clause not in CLAUSES:
+        raise UsageError(f"'{clause}' is no clause: they are {', '.join(CLAUSES)}.")
     plan, trials = _planned(target, source)
     if select:
         trials = list(filter(lambda trial: matcher(select)(trial.id), trials))
@@ -365,8 +369,7 @@ def _planned(target: str, source: Path | None) -> "tuple[Path, list[Trial]]":
     if Path(target).suffix == ".json":
         path = Path(target)
         trials = plan.read(path)
-        if not trials:
-            raise UsageError(f"the plan '{path}' holds no trial.")
+        plan.refuse_empty(path, trials)
         return path, trials
     found = _runs_with(target, source)
     drivers = {trial.driver: path for path, trials in reversed(found) for trial in trials}

@@ -3,9 +3,13 @@
 import shlex
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
+from crashinit.errors import UsageError
 from crashinit.events import OUTCOMES, TrialResult
+from crashinit.kept import PLAN
+from crashinit.plan import read as read_plan
 from crashinit.report.again import COLD, replay
 from crashinit.report.gaps import Gaps
 from crashinit.report.kinds import came_up, first, how_often, is_wedge, kinds, restarts, short
@@ -111,10 +115,25 @@ def _what_was_run(run: RunRecord, gaps: Gaps, directory: Path) -> Iterator[str]:
         yield f"- left out: {text(sentence)}"
     if run.left_out:
         yield ""
+    yield from _all_again(run, directory)
+
+
+def _all_again(run: RunRecord, directory: Path) -> Iterator[str]:
+    """The command that does the run's trials again; where it does more than these, that is said."""
+    path = directory / PLAN
+    chosen = f" -k {shlex.quote(run.select)}" if run.select else ""
     yield "All of it again, in a checkout after `make setup`:"
     yield ""
-    yield block(f"crashinit replay {_quoted(directory / 'plan.json')} -n 2")
+    yield block(f"crashinit replay {_quoted(path)} -n 2{chosen}")
     yield ""
+    with suppress(UsageError, OSError):  # a run that is published without its plan
+        plan = len(read_plan(path))
+        if not chosen and plan > len(run.planned):
+            yield (
+                f"The command runs all {many(plan, 'trial')} of the plan. This run was asked for {len(run.planned)} of "
+                "them: `-k` chooses among them."
+            )
+            yield ""
 
 
 def _clauses(run: RunRecord, done: Sequence[TrialResult], gaps: Gaps) -> Iterator[str]:

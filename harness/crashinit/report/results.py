@@ -63,6 +63,7 @@ class RunRecord:
     results: list[TrialResult]
     contract: int = 1  # its version, by which the results were judged; 1 where the directory does not say
     narrowed: bool | None = None  # whether only a part of what there is was asked for; None: not recorded
+    select: str = ""  # the expression of '-k' that chose the trials; "": there was none, or it is not recorded
 
     @property
     def not_run(self) -> list[str]:
@@ -133,6 +134,7 @@ class ResultsLog:
             "left_out": list(dict.fromkeys([*earlier.get("left_out", []), *event.left_out])),
             "contract": earlier.get("contract", 1) if earlier else VERSION,  # what is there was judged by that one
             "narrowed": event.narrowed,
+            "select": _either(earlier.get("select", ""), event.select) if earlier else event.select,
             "mask": self._mask,
             "clause_names": self._clause_names,
             "earlier_seconds": (earlier.get("earlier_seconds") or 0.0) + (earlier.get("seconds") or 0.0),
@@ -209,6 +211,7 @@ def read(out: Path) -> RunRecord:
         results=list(results.values()),
         contract=facts.get("contract", 1),
         narrowed=facts.get("narrowed"),
+        select=facts.get("select", ""),
     )
 
 
@@ -321,6 +324,13 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
 
 
+def _either(first: str, second: str) -> str:
+    """The selection of a run that was gone on with: what one of the two chooses; "" chooses all."""
+    if first == second or not (first and second):
+        return first and second
+    return f"({first}) or ({second})"
+
+
 def _known_first(known: Sequence[str], found: Iterable[str]) -> list[str]:
     return [*known, *sorted(set(found) - set(known))]
 
@@ -342,6 +352,7 @@ class _Facts(BaseModel):
     left_out: list[str] = []
     mask: list[str] = []
     clause_names: dict[str, str] = {}
+    select: str = ""
     seconds: float | None = None
     earlier_seconds: float | None = None
     interrupted: bool = False
