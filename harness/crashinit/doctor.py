@@ -117,6 +117,9 @@ def _optional() -> list[Finding]:
 def _libvirt() -> Finding:
     if host_libvirt.host_has_libvirt():
         return Finding("libvirt", True, "the host's own answers: the provider 'vagrant' uses it", required=False)
+    if image.tool_path("libvirtd") is None:
+        needed = "none answers, and to start one of its own the provider 'vagrant' needs 'libvirtd'"
+        return Finding("libvirt", False, needed, _apt([OPTIONAL["libvirtd"]]), required=False)
     if os.geteuid() == 0:
         return Finding("libvirt", True, "none answers: the provider 'vagrant' starts one of its own", required=False)
     return Finding(

@@ -147,6 +147,17 @@ def test_digest_tells_parts_apart() -> None:
 NOBODY = 65534
 
 
+def test_a_cache_that_may_not_be_entered(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A directory that exists is not said to be one that cannot be made; the one that shuts the way is named."""
+    cache_dir().chmod(0o700)
+    there = f"the cache directory '{cache_dir()}' may not be entered by this user; set CRASHINIT_CACHE"
+    assert there in as_user(cache_dir)
+    (home / ".cache").chmod(0o700)
+    assert f"cannot be reached: '{home / '.cache'}' may not be entered (Permission denied)" in as_user(cache_dir)
+    monkeypatch.setenv("CRASHINIT_CACHE", "/usr/cache-of-crashinit")
+    assert "'/usr/cache-of-crashinit' cannot be made (Permission denied)" in as_user(cache_dir)
+
+
 @pytest.fixture
 def home(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """The home directory of a user who is not root, with a cache that is still to be made below it."""

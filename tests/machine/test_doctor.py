@@ -1,7 +1,10 @@
 """What the doctor finds."""
 
+from pathlib import Path
+
 import pytest
 from crashinit import doctor
+from crashinit.machine import accel, host_libvirt, image, owned, qemu
 
 
 def test_examine() -> None:
@@ -29,3 +32,27 @@ def test_optional_is_not_missing(monkeypatch: pytest.MonkeyPatch) -> None:
 
     assert finding.state == "optional"
     assert finding.remedy == "apt-get install --no-install-recommends no-such-package"
+
+
+def test_a_libvirt_that_cannot_be_started_is_not_ok(monkeypatch: pytest.MonkeyPatch) -> None:
+    """None answers and there is no program to start: what installs it is said, and not that one will be started."""
+    monkeypatch.setattr(host_libvirt, "SOCKETS", ())
+    monkeypatch.setattr(image, "search_path", lambda: "/nowhere")
+    (finding,) = [finding for finding in doctor.examine() if finding.name == "libvirt"]
+
+    assert finding.state == "optional"
+    assert "needs 'libvirtd'" in finding.text
+    assert finding.remedy.startswith("apt-get install --no-install-recommends libvirt-daemon-system ")
+
+
+def test_the_command_for_kvm_is_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where machines may not open the device, the command that lets them names the device."""
+    device = tmp_path / "kvm"
+    device.touch(0o600)
+    monkeypatch.setattr(accel, "DEVICE", device)
+    monkeypatch.setattr(qemu, "user", lambda _name: owned.unprivileged())
+    monkeypatch.delenv("CRASHINIT_ACCEL", raising=False)
+    known = accel.remembered()
+
+    assert known is not None
+    assert f"(run 'chgrp kvm {device} && chmod 660 {device}')" in known.reason

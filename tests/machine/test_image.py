@@ -42,18 +42,20 @@ def test_missing_tool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A missing tool is one sentence with the command that installs it."""
     monkeypatch.setitem(image_module.TOOLS, "no-such-tool", "no-such-package")
     with pytest.raises(HostError, match="run 'apt-get install --no-install-recommends no-such-package'"):
-        Recipe(tmp_path, ()).build()
+        Recipe(tmp_path, ()).check()
 
 
 def test_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A cache on a disk that is too small is told before anything is downloaded, and leaves nothing there."""
+    """A cache on a disk that is too small is told before a build is said to begin, and nothing is left there."""
+    said: list[str] = []
     mounted = tmp_path / "small"
     mounted.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(mounted)], check=True)
     try:
         monkeypatch.setenv("CRASHINIT_CACHE", str(mounted))
         with pytest.raises(HostError, match=r"has 8 MB free and \d+ MB are needed"):
-            image()
+            image(note=said.append)
+        assert said == []
         assert [path.name for path in (mounted / "images").iterdir() if path.is_dir()] == []
     finally:
         subprocess.run(["umount", str(mounted)], check=True)

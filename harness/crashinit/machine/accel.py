@@ -46,12 +46,15 @@ def remembered() -> Accel | None:
     if not DEVICE.exists():
         return Accel("tcg", f"there is no '{DEVICE}'")
     if not os.access(DEVICE, os.R_OK | os.W_OK):
-        return Accel("tcg", f"'{DEVICE}' may not be opened by this user (add it to the group 'kvm')")
+        return Accel(
+            "tcg", f"'{DEVICE}' may not be opened by this user (run 'sudo usermod -aG kvm \"$USER\"', log in anew)"
+        )
     user = qemu.user("kvm")
     if user is not None and not user.may_open(DEVICE):
         return Accel(
             "tcg",
-            f"machines run as user '{owned.NOBODY}', who may not open '{DEVICE}' (run 'chgrp kvm' and 'chmod 660')",
+            f"machines run as user '{owned.NOBODY}', who may not open '{DEVICE}' "
+            f"(run 'chgrp kvm {DEVICE} && chmod 660 {DEVICE}')",
         )
     try:
         return Accel(**json.loads(_answer().read_text()))

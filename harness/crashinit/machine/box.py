@@ -52,8 +52,10 @@ def box(packages: tuple[str, ...] = (), *, note: Callable[[str], None] = lambda 
     key = digest(SUITE, *wanted, *sources)
 
     def build(where: Path) -> None:
+        recipe = BoxRecipe(where, wanted)
+        recipe.check()
         note("building the Vagrant box from Debian packages, about a minute and a half (once)")
-        BoxRecipe(where, wanted).build()
+        recipe.build()
 
     return Box(key, Shelf("boxes", KEEP).get(key, build))
 
@@ -61,11 +63,14 @@ def box(packages: tuple[str, ...] = (), *, note: Callable[[str], None] = lambda 
 class BoxRecipe(Recipe):
     """How a box is made in the directory `where`: as the image is, but its first process is systemd."""
 
-    def build(self) -> None:
+    def check(self) -> None:
         if tool_path("ssh-keygen") is None:
             raise HostError(
                 "'ssh-keygen' is not installed: run 'apt-get install --no-install-recommends openssh-client'"
             )
+        super().check()
+
+    def build(self) -> None:
         super().build()
         self._pack()
 

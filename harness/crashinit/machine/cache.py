@@ -32,10 +32,25 @@ def cache_dir() -> Path:
         for place in reversed(made):
             give_back(place)
     except OSError as problem:
+        said = f"cannot be reached: '{shut}' may not be entered" if (shut := _shut(path)) else "cannot be made"
         raise HostError(
-            f"the cache directory '{path}' cannot be made ({problem.strerror}); set CRASHINIT_CACHE to another one"
+            f"the cache directory '{path}' {said} ({problem.strerror}); set CRASHINIT_CACHE to another one"
         ) from problem
+    if _shut(path):
+        raise HostError(
+            f"the cache directory '{path}' may not be entered by this user; set CRASHINIT_CACHE to another one"
+        )
     return path
+
+
+def _shut(path: Path) -> Path | None:
+    """The first directory on the way to `path`, itself included, that this user may not enter."""
+    for place in reversed((path, *path.parents)):
+        if not place.is_dir():
+            return None
+        if not os.access(place, os.X_OK, effective_ids=True):
+            return place
+    return None
 
 
 def give_back(path: Path) -> None:
@@ -88,7 +103,7 @@ def disk_errors(where: Path) -> Iterator[None]:
 
 def _other_owner(path: Path) -> str:
     """Who owns the file, or the directory in which it was to be made; "" if that is this user."""
-    place = next((place for place in (path, *path.parents) if place.exists()), Path("/"))
+    place = next((place for place in (path, *path.parents) if os.access(place, os.F_OK)), Path("/"))
     owner = place.stat().st_uid
     if owner == os.geteuid():
         return ""

@@ -83,8 +83,10 @@ def image(packages: tuple[str, ...] = (), *, note: Callable[[str], None] = lambd
     key = digest(SUITE, *wanted, Path(__file__).read_bytes())
 
     def build(where: Path) -> None:
+        recipe = Recipe(where, wanted)
+        recipe.check()
         note("building the guest image from Debian packages, about a minute (once)")
-        Recipe(where, wanted).build()
+        recipe.build()
 
     return Image(key, Shelf("images", KEEP).get(key, build))
 
@@ -97,7 +99,8 @@ class Recipe:
         self.packages = checked(packages)
         self.tree = where / "tree"
 
-    def build(self) -> None:
+    def check(self) -> None:
+        """Raise HostError where a tool, root or room on the disk is missing: all that can be told beforehand."""
         missing = {package for tool, package in TOOLS.items() if tool_path(tool) is None}
         if missing:
             raise HostError(
@@ -109,6 +112,9 @@ class Recipe:
                 f"building the guest image needs root (once, later runs do not): run '{as_root(self.packages)}'"
             )
         require_space(self.where, SPACE_TO_BUILD)
+
+    def build(self) -> None:
+        """Make the image. Raises UsageError for a package that there is not, HostError."""
         self._install()
         self._kernel()
         self._initrd()

@@ -69,8 +69,8 @@ class QemuProvider:
         )
 
         def build(where: Path) -> None:
-            self._note("booting the template, some ten seconds (once)")
             require_space(where, SPACE_TO_FREEZE)
+            self._note("booting the template, some ten seconds (once)")
             (where / "initrd.gz").write_bytes(payload.appended(base.initrd.read_bytes()))
             self._freeze(base, where)
 
