@@ -100,16 +100,32 @@ def text(path: Path, limit: int = LIMIT) -> str:
         data = file.read(limit + 1)
     if len(data) > limit:
         raise UsageError(f"'{path}' holds more than {limit // MIB} MiB: it is not of this program.")
-    return data.decode("utf-8")
+    return _decoded(data)
 
 
 def parsed(data: str | bytes) -> Any:
     """JSON as its standard has it. Raises ValueError, also for NaN and for what is nested too deeply."""
     try:
-        text = data.decode("utf-8") if isinstance(data, bytes) else data
-        return json.loads(text, parse_constant=_no_number)
+        text = _decoded(data) if isinstance(data, bytes) else data
+        return json.loads(text, parse_constant=_no_number, parse_int=_whole)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
+    except json.JSONDecodeError as error:
+        raise ValueError(f"it is no JSON from line {error.lineno}, column {error.colno} on") from None
+
+
+def _decoded(data: bytes) -> str:
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError:
+        raise ValueError("it is no text in UTF-8") from None
+
+
+def _whole(digits: str) -> int:
+    try:
+        return int(digits)
+    except ValueError:
+        raise ValueError(f"a number in it has {len(digits):,} digits") from None
 
 
 def _no_number(word: str) -> None:

@@ -4,9 +4,7 @@ A scenario says where a driver is to be struck, and how. It names no operation n
 driver's own trace, in the plan.
 """
 
-import difflib
 import re
-import reprlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -22,7 +20,7 @@ from pydantic import (
     model_validator,
 )
 
-from crashinit import textfile, yamlfile
+from crashinit import refused, textfile, yamlfile
 from crashinit.errnos import ERRNOS, Errno
 from crashinit.errors import UsageError
 
@@ -38,6 +36,7 @@ CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 
 POWER_CUT = "power-cut"
 NAME_LIMIT = 100  # characters of a scenario's name, with which the trials' ids and their files' names begin
+SPELT = 40  # characters of a value that a message repeats as it is written
 DEFAULT_POWER_CUT_ROOT = "ext4"  # the disk of a root when the power is cut, unless a scenario says otherwise
 ON_THE_MACHINES_DISK = ("fresh", "populated")
 # The keys that have no effect with a fault, and why. They are refused: a key without an effect would mislead.
@@ -217,9 +216,9 @@ def load(path: Path) -> Scenario:
     try:
         return Scenario.model_validate(data)
     except ValidationError as error:
-        first = error.errors()[0]
-        line = _line(node, first["loc"])
-        raise UsageError(f"{path}:{line}: {_sentence(first['type'], first)}") from error
+        fault = refused.first(error)
+        line, written = _place(node, fault["loc"])
+        raise UsageError(f"{path}:{line}: {refused.sentence(fault, Scenario, written)}") from error
 
 
 def from_options(data: dict[str, Any], options: Mapping[str, str]) -> Scenario:
@@ -227,8 +226,7 @@ def from_options(data: dict[str, Any], options: Mapping[str, str]) -> Scenario:
     try:
         return Scenario.model_validate(data)
     except ValidationError as error:
-        first = error.errors()[0]
-        said = _sentence(first["type"], first)
+        said = refused.sentence(refused.first(error), Scenario)
         for key, option in options.items():
             said = said.replace(f"'{key}'", f"'{option}'").replace(f"'{key}: ", f"'{option} ")
         raise UsageError(said) from error
@@ -244,8 +242,11 @@ def _refuse_duplicates(path: Path, node: yaml.MappingNode) -> None:
         lines[key.value] = line
 
 
-def _line(node: yaml.MappingNode, location: tuple[int | str, ...]) -> int:
-    """The 1-based line of the key or item that a validation error is about."""
+def _place(node: yaml.MappingNode, location: tuple[int | str, ...]) -> tuple[int, str]:
+    """The 1-based line of the key or item that a validation error is about, and how it is spelt if that is short.
+
+    A text is not: it needs its quotes.
+    """
     here: yaml.Node = node
     line = node.start_mark.line + 1
     for part in location:
@@ -257,20 +258,5 @@ def _line(node: yaml.MappingNode, location: tuple[int | str, ...]) -> int:
         elif isinstance(here, yaml.SequenceNode) and isinstance(part, int):
             here = here.value[part]
             line = here.start_mark.line + 1
-    return line
-
-
-def _sentence(kind: str, error: Any) -> str:
-    names = [str(part) for part in error["loc"]]
-    where = ".".join(names)
-    if kind == "extra_forbidden":
-        close = difflib.get_close_matches(names[-1], Scenario.model_fields, n=1)
-        hint = f"did you mean '{close[0]}'?" if close else f"known keys are {', '.join(Scenario.model_fields)}."
-        return f"unknown key '{where}': {hint}"
-    if kind == "missing":
-        return f"the key '{where}' is missing."
-    if kind == "literal_error":
-        return f"'{names[0]}' is {reprlib.repr(error['input'])}, but may only be {error['ctx']['expected']}."
-    if kind == "value_error":
-        return f"{error['ctx']['error']}."
-    return f"'{where}': {error['msg']} (it is {reprlib.repr(error['input'])})." if where else f"{error['msg']}."
+    is_spelt = isinstance(here, yaml.ScalarNode) and not here.tag.endswith(":str") and len(here.value) < SPELT
+    return line, here.value if is_spelt else ""

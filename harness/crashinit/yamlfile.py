@@ -1,11 +1,15 @@
 """YAML from a stranger: plain values, each with its line, and nothing that grows while it is read."""
 
+import reprlib
+import sys
 from typing import Any, NoReturn
 
 import yaml
 
 DEPTH = 20  # of lists and mappings in one another
 NODES = 10_000  # values, keys included
+DIGITS = sys.get_int_max_str_digits()  # that Python reads a whole number of
+KINDS = {"int": f"whole number of at most {DIGITS:,} digits", "float": "number", "bool": "'true' or 'false'"}
 
 
 class YamlError(ValueError):
@@ -63,8 +67,10 @@ class _Loader(yaml.SafeLoader):
             return super().construct_object(node, deep)
         except yaml.YAMLError:
             raise
-        except (ValueError, OverflowError, TypeError) as error:  # a date that is none, a number of 5000 digits
-            _refuse(node.start_mark, f"this value cannot be read: {error}")
+        except (ValueError, OverflowError, TypeError, AttributeError, LookupError):
+            # A date that is none, a number of 5000 digits, a word that a tag calls a number.
+            kind = KINDS.get(node.tag.rpartition(":")[2], "date")
+            _refuse(node.start_mark, f"{reprlib.repr(node.value)} is no {kind}")
 
 
 def _refuse(mark: Any, said: str) -> NoReturn:

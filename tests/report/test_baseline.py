@@ -156,9 +156,15 @@ def test_a_run_of_an_earlier_version_is_whole_by_what_it_left_out(
     [
         (None, "cannot be read: No such file or directory"),
         ("[[known]", "is not valid TOML"),
-        ('[[known]]\nid = "a"\n', "'known.0.reason': Field required"),
-        ('[[known]]\nid = "a"\nreason = "b"\nsince = "c"\n', "'known.0.since'"),
-        ('[[known]]\nid = "a"\nreason = ""\n', "'known.0.reason'"),
+        ('[[known]]\nid = "a"\n', "', entry 1: the key 'reason' is missing."),
+        (
+            '[[known]]\nid = "a"\nreason = "b"\nsince = "c"\n',
+            "', entry 1: unknown key 'since': known keys are id, reason, clauses, sometimes.",
+        ),
+        ('[[known]]\nid = "a"\nreason = ""\n', "', entry 1: 'reason' is '', but must be a text of at least 1 "),
+        ('[[known]]\nid = "a"\nreason = true\n', "', entry 1: 'reason' is true, but must be a text in quotes."),
+        ("known = 3", "': 'known' is 3, but must be a list in brackets."),
+        ("known = " + "9" * 5000, "is not valid TOML: a number in it has more than 4,300 digits."),
     ],
 )
 def test_a_wrong_baseline_is_one_sentence(tmp_path: Path, text: str | None, said: str) -> None:
@@ -187,7 +193,7 @@ def test_a_clause_that_there_is_not_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "baseline.toml"
     path.write_text('[[known]]\nid = "a"\nreason = "r"\nclauses = ["C01", "C99"]\n')
 
-    with pytest.raises(UsageError, match="'C99' is no clause: they are C01, C02"):
+    with pytest.raises(UsageError, match="', entry 1: 'clauses': 'C99' is no clause: they are C01, C02"):
         baseline.load(path)
 
 

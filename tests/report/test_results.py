@@ -223,27 +223,28 @@ def test_a_result_of_wrong_types_is_named(tmp_path: Path, key: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text",
+    ("text", "said"),
     [
-        '{"started": "yesterday"}',
-        '{"planned": 7}',
-        '{"planned": [1]}',
-        '{"seconds": "long"}',
-        '{"seconds": NaN}',
-        '{"clause_names": []}',
-        '{"interrupted": "no"}',
-        "[]",
-        "[" * 100_000,
-        "{",
-        "\xff",
+        ('{"started": "yesterday"}', "'started' is 'yesterday', but must be a time as ISO 8601 has it"),
+        ('{"planned": 7}', "'planned' is 7, but must be a list in brackets"),
+        ('{"planned": [1]}', "an item of 'planned' is 1, but must be a text in quotes"),
+        ('{"seconds": "long"}', "'seconds' is 'long', but must be a number"),
+        ('{"seconds": NaN}', "'NaN' is no number of JSON"),
+        ('{"seconds": ' + "9" * 5000 + "}", "a number in it has 5,000 digits"),
+        ('{"clause_names": []}', r"'clause_names' is \[\], but must be keys with a value each"),
+        ('{"interrupted": "no"}', "'interrupted' is 'no', but must be 'true' or 'false'"),
+        ("[]", r"the whole is \[\], but must be keys with a value each"),
+        ("[" * 100_000, "it is nested too deeply"),
+        ("{", "it is no JSON from line 1, column 2 on"),
+        ("\xff", "it is no text in UTF-8"),
     ],
 )
-def test_a_damaged_record_is_named(tmp_path: Path, text: str) -> None:
+def test_a_damaged_record_is_named(tmp_path: Path, text: str, said: str) -> None:
     """run.json of wrong types, or no JSON at all: one sentence that says how to go on without it."""
     report(tmp_path, results())
     (tmp_path / "run.json").write_bytes(text.encode("latin-1"))
 
-    with pytest.raises(UsageError, match=r"run\.json' is damaged: .*; without it, 'results\.jsonl' alone"):
+    with pytest.raises(UsageError, match=rf"run\.json' is damaged: {said}: remove it, and 'results\.jsonl' alone is"):
         read(tmp_path)
 
 

@@ -4,10 +4,9 @@ import difflib
 import importlib.util
 import os
 import re
-import tomllib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -20,7 +19,7 @@ from pydantic import (
     model_validator,
 )
 
-from crashinit import textfile
+from crashinit import refused, textfile, tomlfile
 from crashinit.contract.clauses import CLAUSES
 from crashinit.contract.expectation import Expectation
 from crashinit.errors import UsageError
@@ -28,9 +27,6 @@ from crashinit.machine.packages import wrong
 from crashinit.machine.protocol import Machine
 from crashinit.machine.upload import Upload, listed, upload
 from crashinit.trace import STEPS
-
-if TYPE_CHECKING:
-    from pydantic_core import ErrorDetails
 
 HERE = Path(__file__).parent
 # An adapter's name becomes a directory's name.
@@ -212,8 +208,9 @@ class Adapter(Part):
                 kind: Any = Expectation.model_fields[key].annotation
                 TypeAdapter(kind).validate_python(value, strict=True)
             except ValidationError as error:
-                said = error.errors()[0]["msg"]
-                raise ValueError(f"'{key}' is {value!r}: {said[0].lower()}{said[1:]}") from None
+                raise ValueError(
+                    f"'{key}' is {refused.shown(value)}, but {refused.must(refused.first(error))}"
+                ) from None
             if isinstance(value, int) and value < 0:
                 raise ValueError(f"'{key}' is {value}, and cannot be negative")
         return given
@@ -315,39 +312,21 @@ def load(name: str) -> Adapter:
         raise UsageError(f"the adapter file '{path}' {'is a directory' if path.is_dir() else 'does not exist'}.")
     text = textfile.read(path, "the adapter file")
     try:
-        data = tomllib.loads(text)
-    except ValueError as error:  # TOMLDecodeError, and a number of more than 4300 digits
+        data = tomlfile.read(text)
+    except ValueError as error:
         raise UsageError(f"'{path}': not valid TOML: {error}.") from error
-    except RecursionError as error:
-        raise UsageError(f"'{path}': not valid TOML: its brackets are nested too deeply.") from error
     if "base" in data:
         raise UsageError(f"'{path}': 'base' is not a key of an adapter file.")
     try:
         return Adapter(**data, base=path.resolve().parent)
     except ValidationError as error:
-        # A misspelt key first: that another is missing follows from it.
-        first = min(error.errors(), key=lambda found: found["type"] != "extra_forbidden")
-        keys = [str(part) for part in first["loc"] if isinstance(part, str)]
+        fault = refused.first(error)
+        keys = [part for part in fault["loc"] if isinstance(part, str)]
         line = _line(text, keys[-1]) if keys else ""
-        raise UsageError(f"'{path}'{line}: {_sentence(first, keys)}.") from error
+        raise UsageError(f"'{path}'{line}: {refused.sentence(fault, Adapter)}") from error
 
 
 def _line(text: str, key: str) -> str:
     """Where a key, or the table of that name, stands in a file: ', line 3'; nothing if that cannot be told."""
     found = re.search(rf"(?m)^\s*(?:{re.escape(key)}\s*=|\[{re.escape(key)}\])", text)
     return f", line {text[: found.start()].count(chr(10)) + 1 + found[0].count(chr(10))}" if found else ""
-
-
-def _sentence(error: "ErrorDetails", keys: Sequence[str]) -> str:
-    """What is wrong, and with which key."""
-    where = ".".join(keys)
-    if error["type"] == "missing":
-        return f"the key '{where}' is missing"
-    if error["type"] == "extra_forbidden":
-        close = difflib.get_close_matches(keys[-1], Adapter.model_fields, n=1)
-        hint = f": the nearest that is one is '{close[0]}'" if close else ""
-        return f"'{where}' is not a key of an adapter file{hint}"
-    if error["type"] == "tuple_type":
-        return f'\'{where}\': a command is a list of words, such as ["d", "init"]'
-    said = error["msg"].removeprefix("Value error, ")
-    return f"'{where}': {said[0].lower()}{said[1:]}" if where else said

@@ -36,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         except CrashinitError as error:
             return fail(f"error: {error}", error.exit_code)
         except typer.TyperException as error:
-            return fail(f"error: {error.format_message().rstrip('.')}. See 'crashinit --help'.", USAGE_ERROR)
+            return fail(f"error: {_said(error).rstrip('.')}. See 'crashinit --help'.", USAGE_ERROR)
         except BrokenPipeError:
             # The reader went away (`crashinit trace | head`): say nothing more, not even at exit.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -51,3 +51,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
             )
     # typer turns a KeyboardInterrupt into 130.
     return fail("interrupted", INTERRUPTED) if code == 130 else int(code or OK)
+
+
+def _said(error: typer.TyperException) -> str:
+    """What is wrong with the command line. Where typer repeats a model's words, ours stand in their place."""
+    from pydantic import ValidationError
+
+    from crashinit import refused
+
+    cause, parameter = error.__cause__, getattr(error, "param", None)
+    if not isinstance(cause, ValidationError) or parameter is None:
+        return error.format_message()
+    return refused.sentence(refused.first(cause), called=parameter.get_error_hint())

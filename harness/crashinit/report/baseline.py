@@ -9,7 +9,6 @@ sometimes = true          # a race: it may also converge
 An entry that names no trial of a whole run is as wrong as one that is mended.
 """
 
-import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -17,7 +16,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from crashinit import textfile
+from crashinit import refused, textfile, tomlfile
 from crashinit.contract.clauses import CLAUSES
 from crashinit.errors import UsageError
 from crashinit.events import TrialResult
@@ -107,14 +106,13 @@ class Judgement:
 def load(path: Path) -> tuple[Known, ...]:
     """Read a baseline. Raises UsageError that says what is wrong in which file."""
     try:
-        return _File.model_validate(tomllib.loads(textfile.read(path, "the baseline"))).known
-    except RecursionError as error:
-        raise UsageError(f"the baseline '{path}' is not valid TOML: its brackets are nested too deeply.") from error
+        return _File.model_validate(tomlfile.read(textfile.read(path, "the baseline"))).known
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise UsageError(f"the baseline '{path}': '{where}': {first['msg']}.") from error
-    except ValueError as error:  # TOMLDecodeError, and a number of more than 4300 digits
+        fault = refused.first(error)
+        entry = f", entry {fault['loc'][1] + 1}" if len(fault["loc"]) > 1 and isinstance(fault["loc"][1], int) else ""
+        called = f"'{fault['loc'][2]}'" if len(fault["loc"]) > 2 else ""
+        raise UsageError(f"the baseline '{path}'{entry}: {refused.sentence(fault, _File, called=called)}") from error
+    except ValueError as error:
         raise UsageError(f"the baseline '{path}' is not valid TOML: {error}.") from error
 
 

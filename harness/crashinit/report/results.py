@@ -16,6 +16,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, field_validator
 
+from crashinit import refused
 from crashinit.contract import VERSION
 from crashinit.errors import UsageError
 from crashinit.events import (
@@ -360,8 +361,11 @@ class _Facts(BaseModel):
     @field_validator("started")
     @classmethod
     def _is_a_time(cls, value: str) -> str:
-        if value:
-            datetime.fromisoformat(value)
+        try:
+            if value:
+                datetime.fromisoformat(value)
+        except ValueError:
+            raise ValueError(f"'started' is '{value}', but must be a time as ISO 8601 has it") from None
         return value
 
 
@@ -373,17 +377,15 @@ def _facts(out: Path) -> dict[str, Any]:
     except FileNotFoundError:
         return {}
     except ValueError as error:
-        raise UsageError(f"'{path}' is damaged: {_first(error)}; without it, '{RESULTS}' alone is reported.") from error
+        raise UsageError(
+            f"'{path}' is damaged: {_first(error)}: remove it, and '{RESULTS}' alone is reported."
+        ) from error
     return dict(data)
 
 
 def _first(error: ValueError) -> str:
     """What is wrong, in a few words: of several faults the first."""
-    if isinstance(error, ValidationError):
-        fault = error.errors()[0]
-        key = ".".join(map(str, fault["loc"]))
-        return f"'{key}': {fault['msg']}" if key else fault["msg"]
-    return str(error)
+    return refused.sentence(refused.first(error)).rstrip(".") if isinstance(error, ValidationError) else str(error)
 
 
 _RESULT = TypeAdapter(TrialResult)
