@@ -27,7 +27,7 @@ from crashinit.selection import matcher
 from .contract.builder import reference
 from .ended import WAYS, ended_from_outside
 from .report.events import failing, mixed, report, results, sequence
-from .toys import STRIKE, environment, python, shell_driver
+from .toys import NO_POOL, STRIKE, environment, python, shell_driver
 
 
 @pytest.fixture(autouse=True)
@@ -39,6 +39,17 @@ def in_an_empty_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
 def crashinit(*arguments: str) -> subprocess.CompletedProcess[str]:
     """The command as a process of its own."""
     return python("crashinit.cli", *arguments)
+
+
+def test_a_check_says_what_the_adapter_lacks_and_nothing_before(tmp_path: Path) -> None:
+    """A source that is not there is told with file, line and key, as what else is wrong with an adapter."""
+    (tmp_path / "d.toml").write_text(
+        shell_driver("true").replace(NO_POOL, '[install]\nfiles = [{ source = "nonesuch", target = "/x" }]\n' + NO_POOL)
+    )
+    ended = crashinit("drivers", "check", "./d.toml")
+
+    assert (ended.returncode, ended.stdout) == (4, "")
+    assert "error: 'd.toml', line 9: 'install.files.source': the adapter's source" in ended.stderr
 
 
 @pytest.mark.parametrize(

@@ -195,7 +195,7 @@ def test_sources_that_cannot_be_had(tmp_path: Path, source: str, said: str) -> N
     os.mkfifo(tmp_path / "fifo")
     adapter = load(written(tmp_path, DAEMON + f'[install]\nfiles = [{{ source = "{source}", target = "/x" }}]'))
 
-    with pytest.raises(UsageError, match=said):
+    with pytest.raises(UsageError, match=f"^'{tmp_path}/d.toml', line 8: 'install.files.source': .*{said}"):
         adapter.check_files()
 
 
@@ -205,7 +205,10 @@ def test_a_source_is_bounded(tmp_path: Path) -> None:
         file.truncate(100 << 30)
     adapter = load(written(tmp_path, DAEMON + '[install]\nfiles = [{ source = "sparse", target = "/x" }]'))
 
-    with pytest.raises(UsageError, match="/sparse' has 107,374,182,400 bytes: at most 1 GiB can be put into a machine"):
+    with pytest.raises(
+        UsageError,
+        match=r"'install\.files\.source': .*/sparse' has 107,374,182,400 bytes: at most 1 GiB can be put into a machine",
+    ):
         adapter.check_files()
 
 

@@ -4,7 +4,8 @@ import difflib
 import importlib.util
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -13,6 +14,7 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    PrivateAttr,
     TypeAdapter,
     ValidationError,
     field_validator,
@@ -245,6 +247,8 @@ class Adapter(Part):
             raise ValueError("a driver needs a 'shutdown' command, unless it is a daemon with a 'ready' condition")
         return self
 
+    _places: dict[str, str] = PrivateAttr(default_factory=dict)  # source -> where the file names it; "": the file
+
     @property
     def volume(self) -> str:
         """The directory that lies on a disk of its own when the power is cut."""
@@ -276,11 +280,25 @@ class Adapter(Part):
         return {key: value for key, value in spec.items() if value}
 
     def check_files(self) -> None:
-        """Raise UsageError when a file that the machine is to get is not there, or is too large."""
-        listed(self._uploads())
+        """Raise UsageError, with file and key, when what the machine is to get is not there, or is too large."""
+        uploads = self._uploads()
+        with self._naming(""):
+            listed(uploads)
 
     def _uploads(self) -> list[Upload]:
-        return [(file.path(self.base), file.target) for file in self.install.files]
+        found: list[Upload] = []
+        for file in self.install.files:
+            with self._naming(file.source):
+                found.append((file.path(self.base), file.target))
+        return found
+
+    @contextmanager
+    def _naming(self, source: str) -> Iterator[None]:
+        """Have an error about a source say where the adapter file names it."""
+        try:
+            yield
+        except UsageError as error:
+            raise UsageError(f"{self._places.get(source, '')}'install.files.source': {error}") from error
 
     def installed(self, machine: Machine) -> None:
         """Put the driver into a machine that has the adapter's packages. Raises UsageError, GuestError."""
@@ -318,15 +336,25 @@ def load(name: str) -> Adapter:
     if "base" in data:
         raise UsageError(f"'{path}': 'base' is not a key of an adapter file.")
     try:
-        return Adapter(**data, base=path.resolve().parent)
+        adapter = Adapter(**data, base=path.resolve().parent)
     except ValidationError as error:
         fault = refused.first(error)
         keys = [part for part in fault["loc"] if isinstance(part, str)]
         line = _line(text, keys[-1]) if keys else ""
         raise UsageError(f"'{path}'{line}: {refused.sentence(fault, Adapter)}") from error
+    adapter._places = {"": f"'{path}': "} | {
+        file.source: f"'{path}'{_line_with(text, file.source)}: " for file in adapter.install.files
+    }
+    return adapter
 
 
 def _line(text: str, key: str) -> str:
     """Where a key, or the table of that name, stands in a file: ', line 3'; nothing if that cannot be told."""
     found = re.search(rf"(?m)^\s*(?:{re.escape(key)}\s*=|\[{re.escape(key)}\])", text)
     return f", line {text[: found.start()].count(chr(10)) + 1 + found[0].count(chr(10))}" if found else ""
+
+
+def _line_with(text: str, value: str) -> str:
+    """The same for a value in quotes; nothing if it is spelt with escapes."""
+    spelt = re.search(rf"""source\s*=\s*(["']){re.escape(value)}\1""", text)
+    return f", line {text[: spelt.start()].count(chr(10)) + 1}" if spelt else ""

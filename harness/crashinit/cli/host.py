@@ -82,6 +82,7 @@ def drivers_check(
     from crashinit.drivers import check
 
     adapter = adapters.load(driver)
+    adapter.check_files()
     say(one_line(f"{adapter.name}: {adapter.title}"))
     found = check(driver, provider.value, deadline, note=lambda text: say(text, sys.stderr))
     ended = "got ready" if found.run.exit is None else "ended"
