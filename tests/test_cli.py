@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -110,6 +111,32 @@ def test_help_names_every_command() -> None:
 
     assert ended.returncode == 0
     assert {"doctor", "run", "trace", "replay", "report", "compare"} <= set(ended.stdout.split())
+
+
+def test_the_version_is_told() -> None:
+    """`crashinit --version`, and the package run as a module is the command."""
+    ended = python("crashinit", "--version")
+
+    assert (ended.returncode, ended.stdout) == (0, f"crashinit {version('crashinit')}\n")
+    assert crashinit("--version").stdout == ended.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "command"),
+    [
+        (["frobnicate"], "crashinit"),
+        (["run"], "crashinit run"),
+        (["image", "frobnicate"], "crashinit image"),
+        (["drivers", "check"], "crashinit drivers check"),
+        (["replay", "x", "--confirm", "many"], "crashinit replay"),
+    ],
+)
+def test_an_error_names_the_help_of_its_command(
+    arguments: list[str], command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The page where the option or argument stands that was meant."""
+    assert cli.main(arguments) == 4
+    assert capsys.readouterr().err.endswith(f"See '{command} --help'.\n")
 
 
 def test_help_is_light() -> None:
@@ -441,6 +468,26 @@ def test_trace_prints_each_operation_with_its_step(
         assert [{"step": "loopback", **operation.model_dump()}] == json.loads(said)
     else:
         assert said.split() == ["1", "loopback", "loop.set-fd", "data#1", "python3"]
+
+
+@pytest.mark.parametrize(
+    ("options", "setup"),
+    [
+        ([], Setup("fresh", (), 60.0)),
+        (["--given", "populated"], Setup("populated", (), 60.0)),
+        (["--storage-opt", "a=1", "--storage-opt", "b=2"], Setup("fresh", ("a=1", "b=2"), 60.0)),
+    ],
+)
+def test_trace_is_of_the_init_that_is_asked_for(
+    options: list[str], setup: Setup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The root and the storage options are given as `explore` takes them."""
+    asked: list[Setup] = []
+    monkeypatch.setattr("crashinit.campaign.trace", lambda _, __, setup, ___: asked.append(setup) or [])
+
+    assert cli.main(["trace", "--driver", "reference", *options]) == 5
+    assert asked == [setup]
+    assert cli.main(["trace", "--driver", "reference", "--given", "ext4"]) == 4
 
 
 @pytest.mark.parametrize(

@@ -68,6 +68,18 @@ def test_the_command_replaces_the_reports(run: Path, capsys: pytest.CaptureFixtu
     assert "diverged" in (run / "report.html").read_text()
 
 
+def test_results_without_the_run_in_their_command_are_judged_the_same(
+    run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An earlier version did not write where it ran: that it is written now is no other verdict."""
+    path = run / "results.jsonl"
+    path.write_text(path.read_text().replace(f" --run {run}", ""))
+
+    cli.main(["judge", str(run)])
+    assert capsys.readouterr().out == "2 trials were judged again; 0 of them came out differently.\n"
+    assert path.read_text().count(f' --run {run}"') == 2
+
+
 def test_evidence_that_is_gone_is_named(run: Path) -> None:
     """Without its evidence a trial is not judged by guessing."""
     next((run / "evidence").glob("steps*")).unlink()

@@ -16,6 +16,7 @@ from crashinit.report import Reports, baseline, file_listeners, read
 from crashinit.tries import HowOften, carried, combined, shared
 
 from .report.events import failing, results
+from .report.events import stored as kept
 from .toys import shell_driver
 
 # An init that was cut short between its two files: the next one fails, always or by chance, and then no more.
@@ -206,5 +207,5 @@ def test_a_result_that_was_confirmed_takes_the_place_of_the_one_before(emit: Rep
     during = read(tmp_path).results
     emit(RunFinished(1.0, False))
 
-    assert during == [OTHER, confirmed]
-    assert read(tmp_path).results == [confirmed, OTHER]
+    assert during == kept([OTHER, confirmed], tmp_path)
+    assert read(tmp_path).results == kept([confirmed, OTHER], tmp_path)

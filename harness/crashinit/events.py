@@ -40,7 +40,7 @@ class TrialResult:
     clauses: dict[str, ClauseStatus]
     clause_reasons: dict[str, str]  # why, for each clause that failed or could not be judged
     reason: str  # one sentence, empty when converged
-    replay: str  # the command that does this trial again
+    replay: str  # the command that does this trial again; in results.jsonl with the run that planned it
     recovered: bool | None = None  # whether some init succeeded after the fault; None: not recorded
     same_as: str = ""  # the trial that stands for this one, because its fault was the very same; "": it ran itself
     seen: str = ""  # in how many of its tries it ended so: "2 of 3"; "": it was tried once

@@ -102,7 +102,7 @@ def require_success(run: Run, known: Known | None = None) -> None:
     """Raises InitError with what the driver said last; RuntimeError if a known failure is not the one that is known."""
     if succeeded(run):
         return
-    last = (run.stderr.strip().splitlines() or ["it wrote nothing"])[-1]
+    last = (run.stderr.strip().splitlines() or ["it printed nothing"])[-1]
     if known and known.said not in last:
         raise RuntimeError(f"it was known to say '{known.said}', and said '{last}'")
     raise InitError(last)

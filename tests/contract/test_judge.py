@@ -30,7 +30,7 @@ def test_a_fault_that_never_fired_is_no_pass() -> None:
 
     assert end(calm) == (
         "not-fired",
-        "the fault never struck: the init ended with exit status 0 and wrote nothing after 1 operations",
+        "the fault never struck: after 1 operation the init ended with exit status 0 and printed nothing",
     )
 
 
@@ -190,4 +190,4 @@ def test_a_daemon_in_which_the_fault_never_struck_still_runs() -> None:
     """A daemon that is alive has no exit status to tell of."""
     calm = evidence().model_copy(update={"fired": None, "fault_run": run(exit=None)})
 
-    assert end(calm)[1].startswith("the fault never struck: the init still runs")
+    assert end(calm)[1].startswith("the fault never struck: after 0 operations the init still runs")

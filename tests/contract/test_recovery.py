@@ -33,10 +33,10 @@ from tests.contract.builder import (
             {"exit": 1, "stderr": "starting\nError loading device metadata file .tmp1\n"},
             "the first re-init ended with exit status 1: 'Error loading device metadata file .tmp1'",
         ),
-        ({"exit": -11}, "the first re-init was ended by signal SIGSEGV and wrote nothing"),
+        ({"exit": -11}, "the first re-init was ended by signal SIGSEGV and printed nothing"),
         (
             {"exit": -9, "timed_out": True, "seconds": 60.04},
-            "the first re-init did not end in time and was ended after 60.0 s and wrote nothing",
+            "the first re-init did not end in time and was ended after 60.0 s and printed nothing",
         ),
         ({"seconds": 61.0}, "the first re-init took 61.0 s of 60 s"),
     ],

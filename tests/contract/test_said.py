@@ -59,4 +59,4 @@ def test_a_quotation_is_nothing_that_a_terminal_obeys() -> None:
 @pytest.mark.parametrize(("number", "name"), [(11, "SIGSEGV"), (6, "SIGABRT"), (99, "99")])
 def test_a_signal_is_named(number: int, name: str) -> None:
     """A number means little to a reader."""
-    assert ending(run(exit=-number)) == f"was ended by signal {name} and wrote nothing"
+    assert ending(run(exit=-number)) == f"was ended by signal {name} and printed nothing"

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from crashinit.events import Event, Outcome, RunFinished, RunStarted, TrialFinished, TrialResult, TrialStarted
 from crashinit.report import Reports
+from crashinit.report.again import replay
 
 PLACES = [
     (step, phase, victim)
@@ -75,6 +76,11 @@ def unjudged() -> list[TrialResult]:
 def failing(result: TrialResult, outcome: Outcome, reason: str, clauses: dict[str, str]) -> TrialResult:
     reasons = {clause: reason for clause, status in clauses.items() if status == "fail"}
     return replace(result, outcome=outcome, reason=reason, clauses=clauses, clause_reasons=reasons)  # type: ignore[arg-type]
+
+
+def stored(trials: list[TrialResult], out: Path) -> list[TrialResult]:
+    """The same as the results of the run in that directory hold them: the command names the run."""
+    return [replace(trial, replay=replay(trial, out)) for trial in trials]
 
 
 def sequence(trials: list[TrialResult], left_out: list[str] | None = None) -> list[Event]:

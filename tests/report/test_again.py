@@ -70,10 +70,10 @@ def test_the_command_of_a_stored_run_is_not_believed() -> None:
 
 
 def test_every_report_has_the_command_that_works() -> None:
-    """The page, its copy button, junit and README name a run that lies elsewhere."""
+    """The results, the page, its copy button, junit and README name a run that lies elsewhere."""
     report(Path("elsewhere"), mixed())
     plain.write(Path("elsewhere"))
 
-    for name in ("report.html", "junit.xml", "README.md"):
+    for name in ("results.jsonl", "report.html", "junit.xml", "README.md"):
         assert f"{TRIAL.replay} --run elsewhere" in (Path("elsewhere") / name).read_text()
     assert f"<code>{TRIAL.replay} --run elsewhere</code> <button" in Path("elsewhere/report.html").read_text()

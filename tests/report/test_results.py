@@ -19,7 +19,7 @@ from crashinit.report.results import duration, finished_ids
 from rich.console import Console
 
 from ..toys import environment
-from .events import failing, mixed, report, results, sequence, unjudged
+from .events import failing, mixed, report, results, sequence, stored, unjudged
 
 
 def lines(out: Path) -> list[dict[str, object]]:
@@ -32,7 +32,7 @@ def test_one_object_a_trial_with_every_key(tmp_path: Path) -> None:
 
     report(tmp_path, trials)
 
-    assert [asdict(trial) for trial in trials] == lines(tmp_path)
+    assert [asdict(trial) for trial in stored(trials, tmp_path)] == lines(tmp_path)
 
 
 def test_a_result_is_on_the_disk_before_the_next_event(tmp_path: Path) -> None:
@@ -61,7 +61,7 @@ def test_sigkill_loses_nothing_that_was_reported(tmp_path: Path) -> None:
     run = remake(tmp_path)
 
     assert ended.returncode == -signal.SIGKILL
-    assert results()[:2] == run.results
+    assert stored(results()[:2], tmp_path) == run.results
     assert len(run.not_run) == 28
     assert run.seconds is None
     assert "The run did not end: 28 of 30" in (tmp_path / "report.html").read_text()
@@ -161,11 +161,11 @@ def test_a_torn_last_line_is_passed_over_and_cut_off_on_resume(tmp_path: Path) -
     report(tmp_path, trials[:2])
     with (tmp_path / "results.jsonl").open("a") as file:
         file.write('{"id": "steps/loop')
-    assert trials[:2] == read(tmp_path).results
+    assert stored(trials[:2], tmp_path) == read(tmp_path).results
 
     report(tmp_path, trials[2:], resume=True)
 
-    assert trials == read(tmp_path).results
+    assert stored(trials, tmp_path) == read(tmp_path).results
 
 
 def test_resume_adds_up(tmp_path: Path) -> None:
@@ -192,7 +192,7 @@ def test_resume_refuses_another_driver(tmp_path: Path) -> None:
 
     with pytest.raises(UsageError, match="driver 'reference', not 'dockerd'"):
         Reports(tmp_path, resume=True)(RunStarted("dockerd", "qemu", "tcg", []))
-    assert results() == read(tmp_path).results
+    assert stored(results(), tmp_path) == read(tmp_path).results
 
 
 def test_no_run_is_a_usage_error(tmp_path: Path) -> None:
@@ -298,7 +298,7 @@ def test_names_that_are_not_utf_8_end_no_report(tmp_path: Path) -> None:
     report(tmp_path, [trial], console=Console(file=screen))
     plain.write(tmp_path)
 
-    assert read(tmp_path).results == [trial]
+    assert read(tmp_path).results == stored([trial], tmp_path)
     screen.flush()
     assert b"\\udce9" in screen.buffer.getvalue()
     for name in ("summary.json", "junit.xml", "report.html", "README.md"):

@@ -36,7 +36,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         except CrashinitError as error:
             return fail(f"error: {error}", error.exit_code)
         except typer.TyperException as error:
-            return fail(f"error: {_said(error).rstrip('.')}. See 'crashinit --help'.", USAGE_ERROR)
+            context = getattr(error, "ctx", None)  # that of the command that was meant, as far as that is known
+            command = context.command_path if context else "crashinit"
+            return fail(f"error: {_said(error).rstrip('.')}. See '{command} --help'.", USAGE_ERROR)
         except BrokenPipeError:
             # The reader went away (`crashinit trace | head`): say nothing more, not even at exit.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

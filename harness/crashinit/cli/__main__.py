@@ -1,7 +1,3 @@
-"""`python3 -m crashinit.cli`."""
+"""`python3 -m crashinit.cli`, which is `python3 -m crashinit`."""
 
-import sys
-
-from crashinit.cli import main
-
-sys.exit(main())
+import crashinit.__main__  # noqa: F401

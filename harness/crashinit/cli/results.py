@@ -1,5 +1,6 @@
 """Commands on runs that are over: report, judge, baseline, compare."""
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -46,7 +47,7 @@ def judge(directory: RunDirectory) -> int:
         results = read(directory).results
         again = campaign.judge_again(results, directory)
         replace_results(directory, again)
-    changed = [new.id for old, new in zip(results, again, strict=True) if old.as_json() != new.as_json()]
+    changed = [new.id for old, new in zip(results, again, strict=True) if replace(old, replay=new.replay) != new]
     for trial in changed:
         say(one_line(trial))
     say(f"{many(len(again), 'trial was', 'trials were')} judged again; {len(changed)} of them came out differently.")

@@ -43,6 +43,9 @@ Confirm = Annotated[
 Repeat = Annotated[
     int, typer.Option("--repeat", metavar="N", min=0, help="More tries of every trial, also of one that converged.")
 ]
+StorageOpt = Annotated[
+    list[str] | None, typer.Option("--storage-opt", metavar="K=V", help="Beyond the adapter's own options.")
+]
 SCENARIOS = Path("scenarios/steps")
 BUDGET = 200  # second faults of an exploration of depth 2
 # The option that sets a scenario's key
@@ -139,6 +142,13 @@ class FaultName(StrEnum):
     POWER_CUT = "power-cut"
 
 
+class GivenName(StrEnum):
+    """The root that an init without faults begins with."""
+
+    FRESH = "fresh"
+    POPULATED = "populated"
+
+
 @app.command()
 def explore(
     driver: Driver,
@@ -169,9 +179,7 @@ def explore(
     representative: Annotated[
         bool, typer.Option("--representative", help="Of the same operations in a row: first, middle and last.")
     ] = False,
-    storage_opt: Annotated[
-        list[str] | None, typer.Option("--storage-opt", metavar="K=V", help="Beyond the adapter's own options.")
-    ] = None,
+    storage_opt: StorageOpt = None,
     deadline: Annotated[float, typer.Option("--deadline", metavar="S", help="Seconds that one init may take.")] = 60.0,
     provider: Provider = ProviderName.QEMU,
     seed: Seed = None,
@@ -245,6 +253,8 @@ def explore(
 @app.command()
 def trace(
     driver: Driver,
+    given: Annotated[GivenName, typer.Option("--given", help="The root before.")] = GivenName.FRESH,
+    storage_opt: StorageOpt = None,
     provider: Provider = ProviderName.QEMU,
     as_json: Annotated[bool, typer.Option("--json", help="As a JSON list, for other programs.")] = False,
 ) -> int:
@@ -252,8 +262,9 @@ def trace(
     from crashinit import campaign
     from crashinit.plan import Setup
 
+    setup = Setup(given.value, tuple(storage_opt or ()), 60.0)
     with run_reports(None, stderr=True) as emit:
-        operations = campaign.trace(driver, provider.value, Setup("fresh", (), 60.0), emit)
+        operations = campaign.trace(driver, provider.value, setup, emit)
     if as_json:
         say(json.dumps([{"step": step, **operation.model_dump()} for step, operation in operations], indent=2))
         return OK if operations else NOTHING_RAN

@@ -29,8 +29,9 @@ def outcome(verdicts: Mapping[str, Verdict], evidence: Evidence) -> tuple[Outcom
     that failed only because the harness did not supply what it needs makes the trial an error, not the driver's fault.
     """
     if evidence.fired is None:
-        run = evidence.fault_run
-        return "not-fired", f"the fault never struck: the init {ending(run)} after {len(run.operations)} operations"
+        count = len(evidence.fault_run.operations)
+        after = f"after {count} operation{'' if count == 1 else 's'}"
+        return "not-fired", f"the fault never struck: {after} the init {ending(evidence.fault_run)}"
     return _by_clauses(verdicts)
 
 

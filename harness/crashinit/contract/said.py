@@ -36,7 +36,7 @@ def ending(run: Run) -> str:
     else:
         how = f"ended with exit status {run.exit}"
     said = plainest(run)
-    return f"{how}: '{quoted(said)}'" if said else f"{how} and wrote nothing"
+    return f"{how}: '{quoted(said)}'" if said else f"{how} and printed nothing"
 
 
 def signal_name(number: int) -> str:
@@ -49,7 +49,7 @@ def signal_name(number: int) -> str:
 
 def plainest(run: Run) -> str:
     """The one line in which a run says why it ended: that of a panic, the exception below a Python traceback, else the
-    last one that is the driver's own and not of a shell around it. "": it wrote nothing."""
+    last one that is the driver's own and not of a shell around it. "": it printed nothing."""
     lines = _lines(run.stderr) or _lines(run.stdout)
     panic = next((line for line in lines if PANIC.match(line)), "")
     own = [line for line in lines if not SHELL.match(line)]
@@ -58,7 +58,7 @@ def plainest(run: Run) -> str:
 
 def last_line(text: str) -> str:
     """The last line of a tool's output that is not empty, to be quoted."""
-    return quoted(_last(_lines(text)) or "it wrote nothing")
+    return quoted(_last(_lines(text)) or "it printed nothing")
 
 
 def quoted(text: str) -> str:

@@ -8,7 +8,7 @@ import json
 import os
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
 from io import FileIO
 from pathlib import Path
@@ -30,6 +30,7 @@ from crashinit.events import (
     TrialFinished,
     TrialResult,
 )
+from crashinit.report.again import replay
 from crashinit.safe import disk_errors, parsed, text, write_text
 
 RESULTS = "results.jsonl"
@@ -154,7 +155,7 @@ class ResultsLog:
     def _append(self, file: FileIO, result: TrialResult) -> None:
         """One line, whole or not at all. Raises HostError when the disk takes no more."""
         before = os.fstat(file.fileno()).st_size
-        line = memoryview(json.dumps(result.as_json()).encode() + b"\n")
+        line = memoryview(_line(result, self._out).encode())
         try:
             with disk_errors(self._out):
                 while line:
@@ -218,7 +219,7 @@ def read(out: Path) -> RunRecord:
 
 def rewrite(out: Path, results: Iterable[TrialResult], mask: Sequence[str], clause_names: Mapping[str, str]) -> None:
     """Replace a run's results, and what its record says of the contract that they were judged by."""
-    write_text(out / RESULTS, "".join(json.dumps(result.as_json()) + "\n" for result in results))
+    write_text(out / RESULTS, "".join(_line(result, out) for result in results))
     judged_by = {"contract": VERSION, "mask": list(mask), "clause_names": dict(clause_names)}
     write_text(out / RUN, _dump({**_facts(out), **judged_by}))
 
@@ -330,6 +331,11 @@ def _either(first: str, second: str) -> str:
     if first == second or not (first and second):
         return first and second
     return f"({first}) or ({second})"
+
+
+def _line(result: TrialResult, out: Path) -> str:
+    """A line of the results in that directory; its `replay` names the run, as every other report does."""
+    return json.dumps(replace(result, replay=replay(result, out)).as_json()) + "\n"
 
 
 def _known_first(known: Sequence[str], found: Iterable[str]) -> list[str]:
