@@ -483,7 +483,12 @@ def test_trace_is_of_the_init_that_is_asked_for(
 ) -> None:
     """The root and the storage options are given as `explore` takes them."""
     asked: list[Setup] = []
-    monkeypatch.setattr("crashinit.campaign.trace", lambda _, __, setup, ___: asked.append(setup) or [])
+
+    def trace(driver: str, provider: str, setup: Setup, emit: object) -> list[object]:
+        asked.append(setup)
+        return []
+
+    monkeypatch.setattr("crashinit.campaign.trace", trace)
 
     assert cli.main(["trace", "--driver", "reference", *options]) == 5
     assert asked == [setup]

@@ -136,7 +136,9 @@ def test_a_scenario_file_is_bounded(tmp_path: Path) -> None:
 
     with pytest.raises(UsageError, match="a scenario has more than 1 MiB, and that is the limit"):
         load(large)
-    with pytest.raises(UsageError, match=f"{tmp_path}/fifo.yaml: a scenario must be a regular file, and this is none"):
+    with pytest.raises(
+        UsageError, match=f"{tmp_path}/fifo.yaml: a scenario must be a regular file, and this is not one"
+    ):
         find([tmp_path])
     with pytest.raises(UsageError, match="/dev/zero: a scenario must be a regular file"):
         find([Path("/dev/zero")])

@@ -18,7 +18,7 @@ def read(path: Path, what: str) -> str:
         # O_NONBLOCK: open(2) of a fifo without a writer does not wait, so that it can be refused.
         with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC), "rb") as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                raise UsageError(f"{path}: {what} must be a regular file, and this is none.")
+                raise UsageError(f"{path}: {what} must be a regular file, and this is not one.")
             data = file.read(LIMIT + 1)
     except OSError as error:
         raise UsageError(f"{path}: {what} cannot be read: {error.strerror}.") from error

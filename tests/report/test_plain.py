@@ -1,5 +1,6 @@
 """A run in plain words."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -232,3 +233,12 @@ def test_a_whole_run_again_is_the_plan(tmp_path: Path) -> None:
 
     assert f"crashinit replay {tmp_path}/plan.json -n 2\n" in text(tmp_path)
     assert "trials of the plan" not in text(tmp_path)
+
+
+def test_all_again_is_in_the_same_virtual_time(tmp_path: Path) -> None:
+    """The seed of a run's machines is in the command for all of it, as in that for one trial."""
+    report(tmp_path, results())
+    facts = json.loads((tmp_path / "run.json").read_text())
+    (tmp_path / "run.json").write_text(json.dumps({**facts, "provider": "qemu-virtual:7"}))
+
+    assert f"crashinit replay {tmp_path}/plan.json -n 2 --provider qemu-virtual --seed 7\n" in text(tmp_path)

@@ -87,7 +87,7 @@ class Reader:
             return False
         magic, version, _, sector_size = SUPER.unpack(head.ljust(SUPER.size, b"\0"))
         if (magic, version) != (WRITE_LOG_MAGIC, WRITE_LOG_VERSION):
-            raise MachineError(f"the log of a disk is none: it begins with {head[:16].hex()}")
+            raise MachineError(f"the log of a disk is damaged: it begins with {head[:16].hex()}")
         if sector_size != SECTOR:
             raise MachineError(f"the log of a disk has sectors of {sector_size} bytes, and only {SECTOR} can be read")
         self._at = SECTOR

@@ -9,6 +9,7 @@ from pathlib import Path
 from crashinit.errors import UsageError
 from crashinit.events import OUTCOMES, TrialResult
 from crashinit.kept import PLAN
+from crashinit.machine.seed import options
 from crashinit.plan import read as read_plan
 from crashinit.report.again import COLD, replay
 from crashinit.report.gaps import Gaps
@@ -122,9 +123,10 @@ def _all_again(run: RunRecord, directory: Path) -> Iterator[str]:
     """The command that does the run's trials again; where it does more than these, that is said."""
     path = directory / PLAN
     chosen = f" -k {shlex.quote(run.select)}" if run.select else ""
+    machines = f" {options(run.provider)}".rstrip()
     yield "All of it again, in a checkout after `make setup`:"
     yield ""
-    yield block(f"crashinit replay {_quoted(path)} -n 2{chosen}")
+    yield block(f"crashinit replay {_quoted(path)} -n 2{chosen}{machines}")
     yield ""
     with suppress(UsageError, OSError):  # a run that is published without its plan
         plan = len(read_plan(path))
