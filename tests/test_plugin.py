@@ -52,15 +52,31 @@ def test_to_look_boots_nothing_and_writes_nothing(
 
 
 def test_the_files_of_others_are_passed_over(project: Path) -> None:
-    """A docker-compose.yaml stops nothing; a scenario that is misspelt is no file of others."""
+    """A docker-compose.yaml stops nothing. What looks like a scenario and is none stops only who names it."""
     (project / "s.yaml").unlink()
 
     assert run(project, CRASHINIT_CACHE="/nowhere/to/boot").returncode == 0
     (project / "s.yaml").write_text(SCENARIO.replace("step:", "stpe:").replace("victims: [tree]\n", ""))
     ended = run(project, CRASHINIT_CACHE="/nowhere/to/boot")
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert "1 passed" in ended.stdout
+    assert "s.yaml:3: unknown key 'stpe'" in ended.stdout
+    assert "docker-compose" not in ended.stdout
+    for how in ("--collect-only", "-n1"):
+        ended = run(project, how, CRASHINIT_CACHE="/nowhere/to/boot")
+        assert ended.returncode == 0, ended.stdout + ended.stderr
+    ended = run(project, "s.yaml", CRASHINIT_CACHE="/nowhere/to/boot")
     assert ended.returncode == 4
     assert "s.yaml:3: unknown key 'stpe'" in ended.stderr
-    assert "docker-compose" not in ended.stderr
+
+
+def test_a_scenario_on_the_command_line_needs_a_driver(project: Path) -> None:
+    """Without one pytest would say that there is no such file; a directory is searched all the same."""
+    ended = python("pytest", "-p", "no:cacheprovider", "-q", "s.yaml", cwd=project)
+    assert ended.returncode == 4
+    assert "crashinit: scenario files need a driver: give '--crashinit-driver D'" in ended.stderr
+    assert "not found" not in ended.stdout + ended.stderr
+    assert python("pytest", "-p", "no:cacheprovider", "-q", cwd=project).returncode == 0
 
 
 def test_all_scenarios_that_come_along_are_found() -> None:

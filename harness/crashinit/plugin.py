@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 
 from crashinit import fixtures
-from crashinit.errors import CrashinitError
+from crashinit.errors import CrashinitError, UsageError
 from crashinit.events import CONFIRM, Listener, Note, RunFinished, RunStarted, TrialFinished, TrialResult
 from crashinit.interruption import as_ctrl_c, left_to_the_owner, speak_to_nobody_if_the_terminal_is_gone
 from crashinit.printable import one_line, printable
@@ -46,6 +46,7 @@ DEFAULTS = {
 # In the workerinput of xdist: the run's directory, and where the plan is.
 WORKER_OUT, WORKER_PLAN = "crashinit_out", "crashinit_plan"
 KEYS = ("title", "step", "at", "steps", "fault", "victims", "phases", "errnos", "restarts", "given", "recovery")
+NEEDS_A_DRIVER = "scenario files need a driver: give '--crashinit-driver D', where D is 'reference' or another adapter."
 LISTINGS = ("collectonly", "showfixtures", "show_fixtures_per_test", "setupplan", "cacheshow")
 
 
@@ -93,10 +94,18 @@ def pytest_configure(config: pytest.Config) -> None:
         config.add_cleanup(campaign.close)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Refuse a scenario file on the command line that nobody would collect: pytest's own words are of another thing."""
+    config = session.config
+    if not option(config, "driver") and any(looks_like_a_scenario(path) for path in _named(config)):
+        raise pytest.UsageError(f"crashinit: {NEEDS_A_DRIVER}")
+
+
 def pytest_terminal_summary(terminalreporter: Any, exitstatus: int, config: pytest.Config) -> None:
     """Say why scenario files were passed over, where they were all that there was."""
     if exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED and not option(config, "driver") and _scenario_paths(config):
-        terminalreporter.write_line("crashinit: scenario files need a driver: give '--crashinit-driver reference'.")
+        terminalreporter.write_line(f"crashinit: {NEEDS_A_DRIVER}")
 
 
 class Campaign:
@@ -112,6 +121,7 @@ class Campaign:
         self.lists = _lists(config)
         self.tries = number(config, "confirm"), number(config, "repeat")
         self.results: dict[str, TrialResult] = {}  # of this process
+        self.passed_over: dict[Path, str] = {}  # files that are no valid scenario and were not named, and why
         self.is_worker = self.worker is not None
         self.prepared: Any = None
         self._stack = ExitStack()
@@ -140,12 +150,13 @@ class Campaign:
         from crashinit.place import claimed
 
         try:
+            self._pass_over_others()
             if self.worker is not None:
                 if self.worker.get(WORKER_PLAN):
                     self.prepared = kept.read_prepared(Path(self.worker[WORKER_PLAN]))
                 return
             adapters.load(self.driver)
-            scenarios = scenario.find(paths) if (paths := _scenario_paths(self.config)) and not self.lists else []
+            scenarios = scenario.find(paths) if (paths := self._scenarios()) and not self.lists else []
             if scenarios:
                 force = option(self.config, "force") not in ("", "no", "0", "false")
                 self._stack.enter_context(claimed(self.out, force=force, options="--crashinit-"))
@@ -153,6 +164,22 @@ class Campaign:
         except CrashinitError as error:
             self._stack.close()
             raise pytest.UsageError(f"crashinit: {error}") from error
+
+    def _pass_over_others(self) -> None:
+        """Find the files that only look like scenarios: below a directory they stop nothing. Raises UsageError."""
+        from crashinit import scenario
+
+        named = _named(self.config)
+        for path in _scenario_paths(self.config):
+            try:
+                scenario.load(path)
+            except UsageError as error:
+                if path in named:
+                    raise
+                self.passed_over[path] = str(error)
+
+    def _scenarios(self) -> list[Path]:
+        return [path for path in _scenario_paths(self.config) if path not in self.passed_over]
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
@@ -165,7 +192,9 @@ class Campaign:
             node.workerinput[WORKER_PLAN] = str(self._planned)
 
     def pytest_collect_file(self, file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
-        if file_path.suffix == ".yaml" and (self.prepared or self.lists) and _is_meant(file_path, self.config):
+        if file_path.suffix != ".yaml" or file_path in self.passed_over:
+            return None
+        if (self.prepared or self.lists) and _is_meant(file_path, self.config):
             return ScenarioFile.from_parent(parent, path=file_path)
         return None
 
@@ -202,9 +231,11 @@ class Campaign:
             self._listen(RunFinished(monotonic() - self._begin, self._interrupted))
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
+        for said in self.passed_over.values():
+            terminalreporter.write_line(f"crashinit: passed over: {one_line(said)}")
         if self._listen:
             terminalreporter.write_line(f"crashinit: the report is {_shown(self.out) / 'report.html'}")
-        if self.lists and _scenario_paths(self.config):
+        if self.lists and self._scenarios():
             terminalreporter.write_line(
                 "crashinit: a scenario's trials are known when an init has been recorded, which a listing does not do."
             )
@@ -324,6 +355,11 @@ def _shown(path: Path) -> Path:
 
 def _given(config: pytest.Config) -> list[Path]:
     return [Path(config.invocation_params.dir, argument.split("::")[0]) for argument in config.args]
+
+
+def _named(config: pytest.Config) -> list[Path]:
+    """The YAML files that stand among pytest's arguments themselves."""
+    return [path for path in _given(config) if path.suffix == ".yaml" and not path.is_dir()]
 
 
 def _scenario_paths(config: pytest.Config) -> list[Path]:
