@@ -72,14 +72,18 @@ def prepare(scenarios: Sequence[Scenario], driver: str, provider: str, out: Path
             if scenario.fault == POWER_CUT:
                 setup = power_cuts.setup_of(scenario)
                 if setup not in recorded:
-                    emit(Note(f"recording an init of '{driver}' and what its disks are told: '{setup.given}'"))
+                    emit(
+                        Note(
+                            f"recording an init of '{runner.adapter.name}' and what its disks are told: '{setup.given}'"
+                        )
+                    )
                     recorded[setup], references[setup] = runner.record(setup)
                     refuse_unsound(references[setup], runner.adapter, setup)
                 planned, said = power_cuts.trials(scenario, recorded[setup], driver)
             else:
                 setup = plan.setup_of(scenario)
                 if setup not in references:
-                    emit(Note(f"recording an init of '{driver}' without faults, on a {setup.given} root"))
+                    emit(Note(f"recording an init of '{runner.adapter.name}' without faults, on a {setup.given} root"))
                     references[setup] = init_without_faults(runner, setup)
                     refuse_unsound(references[setup], runner.adapter, setup)
                 operations = references[setup].fault_run.operations

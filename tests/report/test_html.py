@@ -138,7 +138,7 @@ def test_a_trial_without_a_verdict_counts_for_no_clause(tmp_path: Path) -> None:
 
 
 def test_the_heading_is_the_driver_s_title(tmp_path: Path) -> None:
-    """A driver that is given by its adapter's path is called by its title, with the path below it."""
+    """A driver that is given by its adapter's path is called by its title, with name and path below it."""
     shipped = str(Path(adapters.__file__).parent / "reference.toml")
     for driver, heading in ((shipped, adapters.load("reference").title), ("gone.toml", "gone.toml")):
         with Reports(tmp_path) as emit:
@@ -147,7 +147,7 @@ def test_the_heading_is_the_driver_s_title(tmp_path: Path) -> None:
         text = (tmp_path / "report.html").read_text(encoding="utf-8")
 
         assert f"<h1>{heading} <span" in text
-        assert (f"<dt>driver</dt><dd>{driver}</dd>" in text) == (driver != heading)
+        assert (f"<dt>adapter</dt><dd>{driver}</dd>" in text) == (driver != heading)
 
 
 def test_tables_scroll_where_the_page_is_narrow(mixed_page: Page) -> None:

@@ -35,6 +35,7 @@ from crashinit.printable import all_on_one_line
 from crashinit.report.again import replay
 from crashinit.report.kinds import Kind, first, how_often, is_wedge, kind_of, kinds, restarts, short
 from crashinit.report.results import MARKS, NO_STEP, duration, table, worst
+from crashinit.report.title import name
 from crashinit.report.words import many, middle_cut
 
 STYLES: dict[Outcome, str] = {"converged": "green", "diverged": "bold red", "not-fired": "yellow", "error": "magenta"}
@@ -258,7 +259,7 @@ def _counts(counts: Counter[Outcome]) -> Text:
 
 
 def _opening(run: RunStarted) -> str:
-    return f"{many(len(run.trials), 'trial')} of driver '{run.driver}' on {run.provider} ({run.accel})"
+    return f"{many(len(run.trials), 'trial')} of driver '{name(run.driver)}' on {run.provider} ({run.accel})"
 
 
 def _further(trials: Sequence[str]) -> str:

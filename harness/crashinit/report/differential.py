@@ -14,6 +14,7 @@ from crashinit.events import TrialResult
 from crashinit.printable import one_line
 from crashinit.report.kinds import came_up
 from crashinit.report.results import RunRecord, judged, table
+from crashinit.report.title import name
 
 LEFTOVERS = "C04"
 
@@ -99,7 +100,7 @@ def drawn(found: Sequence[Row], left: RunRecord, right: RunRecord) -> Table:
     )
     for title in ("", "step", "phase", "victim"):
         grid.add_column(title, no_wrap=True)
-    for title in (left.driver, right.driver):
+    for title in (name(left.driver), name(right.driver)):
         grid.add_column(_cell(title), ratio=1)
     step = ""
     for row in found:

@@ -26,7 +26,7 @@ from crashinit.report.results import (
     total_seconds,
     worst,
 )
-from crashinit.report.title import title
+from crashinit.report.title import name, title
 from crashinit.report.words import many
 from crashinit.safe import write_text
 
@@ -56,6 +56,7 @@ def render(run: RunRecord, out: Path) -> str:
     return environment.get_template("report.html.j2").render(
         run=run,
         title=title(run.driver),
+        name=name(run.driver),
         counts=counts,
         outcomes=OUTCOMES,
         marks=MARKS,
