@@ -419,6 +419,19 @@ def test_replay_does_not_choose_between_drivers() -> None:
     assert trials._planned("reference", None)[0] == Path("reports/reference/plan.json")
 
 
+def test_a_run_that_is_gone_on_with_keeps_what_chose_its_trials() -> None:
+    """The expression of '-k' goes from the command line to run.json."""
+    trial = replace(planned("s/mkfs/tree"), scenario="s")
+    Path("s.yaml").write_text("title: kill it before mkfs\nname: s\nstep: mkfs\n")
+    Prepared([trial], {trial.setup: reference()}, "tcg", []).store(Path("run"))
+    report(Path("run"), [replace(results()[0], id=trial.id)])
+    facts = json.loads(Path("run/run.json").read_text())
+    Path("run/run.json").write_text(json.dumps({**facts, "select": "mkfs"}))
+
+    assert cli.main(["run", "s.yaml", "--driver", "reference", "--out", "run", "--resume", "-k", "tree"]) == 0
+    assert json.loads(Path("run/run.json").read_text())["select"] == "(mkfs) or (tree)"
+
+
 def test_a_foreign_directory_is_refused_before_anything_runs() -> None:
     """`--out` at a directory of somebody else, or at `/`."""
     Path("scenario.yaml").write_text("title: kill it before mkfs\nstep: mkfs\n")

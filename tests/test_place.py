@@ -1,15 +1,18 @@
 """The place of a run: whose files it holds, and who may write there."""
 
+import errno
+import os
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from crashinit.errors import UsageError
+from crashinit.errors import HostError, UsageError
 from crashinit.kept import Prepared
-from crashinit.place import claimed, is_run, locked
+from crashinit.place import claimed, is_run, locked, permitted
 from crashinit.plan import Setup
+from crashinit.safe import disk_errors
 
 from .contract.builder import reference
 from .report.events import report, results
@@ -107,3 +110,12 @@ def test_a_run_that_was_killed_as_it_began_can_be_begun_anew(tmp_path: Path) -> 
     with claimed(tmp_path):
         Prepared([], {}, "tcg", []).store(tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["evidence", "plan.json", "powercut"]
+
+
+@pytest.mark.parametrize(("number", "kind"), [(errno.EROFS, UsageError), (errno.ENOSPC, HostError)])
+def test_a_disk_that_may_only_be_read_is_not_a_full_one(tmp_path: Path, number: int, kind: type[Exception]) -> None:
+    """Space does not help there: the run is to be copied, and the mistake is the user's."""
+    with pytest.raises(kind) as error, permitted(tmp_path), disk_errors(tmp_path):
+        raise OSError(number, os.strerror(number), str(tmp_path / "report.html"))
+    assert ("copy the run's directory" in str(error.value)) == (kind is UsageError)
+    assert error.value.exit_code == (4 if kind is UsageError else 3)  # type: ignore[attr-defined]
