@@ -1,5 +1,6 @@
 """The shell at a trial's point, fed with lines as a user types them."""
 
+import base64
 import io
 import os
 import pty
@@ -13,9 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from crashinit import shell
 from crashinit.adapters import load
 from crashinit.machine.protocol import Completed, Provider
 from crashinit.plan import Point, Setup, Trial, write
+from crashinit.recording import Recording
 from crashinit.shell import LOOK, Shell
 from crashinit.trial import TrialRunner
 
@@ -90,6 +93,48 @@ def test_an_interrupted_line_ends_alone(runner: TrialRunner, monkeypatch: pytest
 
     assert len(interrupted) == 1
     assert said.index("first") < said.index("none sleeps") < said.index("init is still held")
+
+
+class Here:
+    """This host in the machine's place: a shell's lines need no more of one than a shell and a file."""
+
+    def __init__(self, when: str) -> None:
+        self._when = when  # a word of the request at which Ctrl-C is pressed, once
+        self.machine = self
+
+    def run(self, *argv: str) -> Completed:
+        if self._when and self._when in " ".join(argv):
+            self._when = ""
+            signal.raise_signal(signal.SIGINT)
+        ended = subprocess.run(argv, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
+        return Completed(argv, ended.returncode, ended.stdout, ended.stderr, 0.0, timed_out=False)
+
+    def call(self, _request: str, *, path: str, offset: int, size: int) -> dict[str, str]:
+        return {"data": base64.b64encode(Path(path).read_bytes()[offset : offset + size]).decode()}
+
+
+@pytest.mark.parametrize(
+    ("line", "when", "said"),
+    [
+        ("sleep 1000", "tail --pid", "\n(interrupted)\n"),
+        ("echo printed", "cat /", "printed\n\n(it had ended already)\n"),
+        ("echo printed", "", "printed\n"),
+    ],
+)
+def test_what_ctrl_c_did_is_said(
+    line: str, when: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was over is not said to go on, and the prompt stands on a line of its own, also after Ctrl-D."""
+    for name in ("START", "LOOK"):
+        monkeypatch.setattr(shell, name, getattr(shell, name).replace(shell.HERE, str(tmp_path)))
+    monkeypatch.setattr(shell, "HERE", str(tmp_path))
+    out = io.StringIO()
+    here: Any = Here(when)
+    Shell(
+        TRIAL, Recording(here, {"operation": None}, TRIAL.setup), here, lambda: None, io.StringIO(f"{line}\n"), out
+    ).cmdloop()
+
+    assert out.getvalue().partition("crashinit# ")[2] == f"{said}crashinit# \n"
 
 
 # The command as the leader of a session whose terminal is its standard input: Ctrl-C typed there is a signal.

@@ -82,6 +82,8 @@ class Shell(cmd.Cmd):
     def onecmd(self, line: str) -> bool:
         line = line.strip()
         if line in ("exit", "EOF", ":quit"):
+            if line == "EOF":  # Ctrl-D: the cursor stands behind the prompt
+                print(file=self.stdout)
             return True
         try:
             if line.startswith(":"):
@@ -115,23 +117,27 @@ class Shell(cmd.Cmd):
     def _run(self, line: str) -> None:
         """Run a line in a session of its own; what it prints comes as it is printed, and Ctrl-C ends it alone."""
         script = f"cd {shlex.quote(self._where)} && {{ {line}\n}}; status=$?; pwd >{HERE}/cwd; exit $status"
-        pid = self._machine.run("sh", "-c", START, script).check().stdout.strip()
-        printed = 0
-        text = codecs.getincrementaldecoder("utf-8")("replace")
-        is_over = False
-        while not is_over:
-            try:
+        passed_on = 0  # presses of Ctrl-C
+        is_interrupted = False
+        with _counted() as presses:
+            pid = self._machine.run("sh", "-c", START, script).check().stdout.strip()
+            printed = 0
+            text = codecs.getincrementaldecoder("utf-8")("replace")
+            is_over = False
+            while not is_over:
+                if len(presses) > passed_on:
+                    passed_on = len(presses)
+                    is_interrupted |= self._machine.run("kill", "-TERM", "--", f"-{pid}").exit == 0
                 runs = self._machine.run("sh", "-c", LOOK, pid).exit == RUNNING
                 asked = self._machine.call("get", path=f"{HERE}/out", offset=printed, size=PIECE)
-            except Interrupted:
-                self._machine.run("kill", "-TERM", "--", f"-{pid}")
-                continue
-            piece = base64.b64decode(asked["data"])
-            printed += len(piece)
-            is_over = not runs and len(piece) < PIECE
-            print(printable(text.decode(piece, is_over), None), end="", file=self.stdout, flush=True)
-        self._where = self._machine.run("cat", f"{HERE}/cwd").stdout.strip() or self._where
-        status = self._machine.run("cat", f"{HERE}/status").stdout.strip()
+                piece = base64.b64decode(asked["data"])
+                printed += len(piece)
+                is_over = not runs and len(piece) < PIECE
+                print(printable(text.decode(piece, is_over), None), end="", file=self.stdout, flush=True)
+            self._where = self._machine.run("cat", f"{HERE}/cwd").stdout.strip() or self._where
+            status = self._machine.run("cat", f"{HERE}/status").stdout.strip()
+        if presses:  # the terminal has shown ^C, and no line feed after it
+            self._say("\n(interrupted)" if is_interrupted else "\n(it had ended already)")
         if status not in ("0", ""):
             self._say(f"(exit status {status})")
 
@@ -154,5 +160,16 @@ def _interrupts() -> Iterator[None]:
     previous = signal.signal(signal.SIGINT, interrupt)
     try:
         yield
+    finally:
+        signal.signal(signal.SIGINT, previous)
+
+
+@contextmanager
+def _counted() -> Iterator[list[int]]:
+    """Have SIGINT be counted: no request to the machine is broken off, and its answer left for the next one."""
+    presses: list[int] = []
+    previous = signal.signal(signal.SIGINT, lambda number, _frame: presses.append(number))
+    try:
+        yield presses
     finally:
         signal.signal(signal.SIGINT, previous)
