@@ -67,6 +67,7 @@ def test_a_check_says_what_the_adapter_lacks_and_nothing_before(tmp_path: Path) 
         (["run", "--driver", "reference", "--provider", "qemu-virtual", "--seed", "x"], "'--seed'"),
         (["run", "--driver", "reference", "-n", "0"], "error: '-n' is '0', but must be at least 1. See"),
         (["run", "--driver", "reference", "-n", "x"], "error: '-n' is 'x', but must be a whole number. See"),
+        (["run", "--driver", "reference", "-n", "65"], "error: '-n' is '65', but must be at most 64. See"),
         (["run", "--driver", "reference", "-n", "9" * 5000], "999', but must be a whole number"),
         (["drivers", "check", "reference", "--deadline", "x"], "error: '--deadline' is 'x', but must be a number. See"),
         (["run", "--driver", "reference", "-k", "and mkfs"], "a word is missing before 'and'"),

@@ -151,7 +151,7 @@ def test_a_command_that_hangs_is_ended_at_its_deadline(machine: Machine) -> None
 
 def test_a_command_that_hangs_in_the_kernel_is_given_up(machine: Machine) -> None:
     """Killed and still there, it has an end of its own: no exit status, no readiness; the agent goes on."""
-    run = finish(machine, start(machine, HANG, deadline=1.0))
+    run = finish(machine, start(machine, HANG, deadline=5.0))
 
     assert (run.exit, run.timed_out, run.hung) == (None, True, True)
     observed = machine.call("probe", spec={"root": ROOT, "format": "none"})

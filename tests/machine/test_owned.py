@@ -140,3 +140,15 @@ def test_a_device_group_is_joined(tmp_path: Path) -> None:
 
     device.chmod(0o600)
     assert owned.User(65534, 65534).joining(device).groups == ()
+
+
+def test_an_interruption_is_put_off() -> None:
+    """What must be whole goes on to its end when it is interrupted; the interruption comes then, and is not lost."""
+    done: list[str] = []
+
+    with pytest.raises(KeyboardInterrupt), owned.not_interrupted():
+        signal.raise_signal(signal.SIGINT)
+        done.append("all of it")
+
+    assert done == ["all of it"]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler

@@ -186,7 +186,7 @@ def test_second_power_cut_in_an_init_that_fails(explored: Campaign, monkeypatch:
     check = Recorder.check
     monkeypatch.setattr(Recorder, "check", lambda self: checked.append(check(self)))
     command = f"touch {ADAPTER.root}/here && sync && exit 3"
-    failing = ADAPTER.model_copy(update={"init": ("sh", "-c", command)})
+    failing = ADAPTER.model_copy(update={"init": ("sh", "-c", command, "sh", "{options}")})
     monkeypatch.setattr(explored.runner, "adapter", failing)
     recorded = explored.runner.record_again(explored.trials[len(explored.trials) // 2])
 

@@ -64,7 +64,8 @@ Seed = Annotated[
     int | None,
     typer.Option("--seed", metavar="N", min=0, help="With '--provider qemu-virtual': what clocks begin with."),
 ]
-Workers = Annotated[int, typer.Option("-n", metavar="N", min=1, help="How many trials run side by side.")]
+WORKERS = 64  # at once: each has a machine, and more than the host has processors for only wait for one another
+Workers = Annotated[int, typer.Option("-n", metavar="N", min=1, max=WORKERS, help="How many trials run side by side.")]
 Baseline = Annotated[
     Path | None, typer.Option("--baseline", metavar="FILE", help="Failures that are known (TOML); all else fails.")
 ]

@@ -6,8 +6,10 @@ import pwd
 import signal
 import stat
 import subprocess
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,6 +62,24 @@ def unprivileged() -> User | None:
 def _mapped(kind: str, ident: int) -> bool:
     ranges = [line.split() for line in Path(f"/proc/self/{kind}_map").read_text().splitlines()]
     return any(int(first) <= ident < int(first) + int(count) for first, _, count in ranges)
+
+
+@contextmanager
+def not_interrupted() -> Iterator[None]:
+    """Put off SIGINT, SIGTERM and SIGHUP, where this process handles them, until the block has ended."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # handlers run in the main thread alone
+        return
+    came: list[int] = []
+    numbers = [n for n in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP) if callable(signal.getsignal(n))]
+    previous = {number: signal.signal(number, lambda which, frame: came.append(which)) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+    for interrupted in came[:1]:
+        signal.raise_signal(interrupted)
 
 
 def spawn(

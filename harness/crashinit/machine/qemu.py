@@ -293,7 +293,8 @@ class Qemu:
 
     def _connect(self) -> None:
         try:
-            self._qmp.connect()
+            with owned.not_interrupted():  # the monitor's library would make its own error of the interruption
+                self._qmp.connect()
         except MONITOR_ERRORS as problem:
             raise MachineError(f"QEMU did not start: {self.why()}") from problem
 
