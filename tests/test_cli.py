@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from crashinit import cli
-from crashinit.cli import trials
+from crashinit.cli import replay
 from crashinit.cli.app import exit_code
 from crashinit.contract.observation import OperationRecord
 from crashinit.errors import UsageError
@@ -396,12 +396,12 @@ def test_replay_finds_the_newest_plan_that_holds_the_trial(tmp_path: Path) -> No
         os.utime(tmp_path / "reports" / run / "plan.json", (10**9 / age, 10**9 / age))
     new, old = Path("reports/new/plan.json"), Path("reports/old/plan.json")
 
-    assert (new, [planned("a")]) == trials._planned("a", None)
-    assert (old, [planned("old")]) == trials._planned("old", None)
-    assert (old, [planned("a")]) == trials._planned("a", old.parent)
-    assert (new, [planned("a"), planned("new")]) == trials._planned(str(new), None)
+    assert (new, [planned("a")]) == replay._planned("a", None)
+    assert (old, [planned("old")]) == replay._planned("old", None)
+    assert (old, [planned("a")]) == replay._planned("a", old.parent)
+    assert (new, [planned("a"), planned("new")]) == replay._planned(str(new), None)
     with pytest.raises(UsageError, match="no trial 'new' in the plan of 'reports/old'"):
-        trials._planned("new", old.parent)
+        replay._planned("new", old.parent)
 
 
 def test_replay_does_not_choose_between_drivers() -> None:
@@ -412,12 +412,12 @@ def test_replay_does_not_choose_between_drivers() -> None:
     Path("reports/broken/plan.json").write_text("[")
 
     with pytest.raises(UsageError, match="several drivers have a trial 'a'") as error:
-        trials._planned("a", None)
+        replay._planned("a", None)
     assert {"'--run reports/dockerd' (dockerd)", "'--run reports/reference' (reference)."} <= set(
         str(error.value).partition("one of ")[2].split(", ")
     )
-    assert trials._planned("a", Path("reports/dockerd"))[1][0].driver == "dockerd"
-    assert trials._planned("reference", None)[0] == Path("reports/reference/plan.json")
+    assert replay._planned("a", Path("reports/dockerd"))[1][0].driver == "dockerd"
+    assert replay._planned("reference", None)[0] == Path("reports/reference/plan.json")
 
 
 def test_a_run_that_is_gone_on_with_keeps_what_chose_its_trials() -> None:
@@ -451,12 +451,12 @@ def test_replay_of_what_failed() -> None:
     done.append(replace(done[0], id="twin", same_as=done[0].id))
     report(Path("run"), done)
     plan = [planned(result.id) for result in done]
-    found = trials._failed(plan, Path("run"), None)
+    found = replay._failed(plan, Path("run"), None)
 
     assert [trial.id for trial in found] == [done[index].id for index in (0, 7, 9)]
-    assert [trial.id for trial in trials._failed(plan, Path("run"), "C03")] == [done[0].id]
+    assert [trial.id for trial in replay._failed(plan, Path("run"), "C03")] == [done[0].id]
     with pytest.raises(UsageError, match="no trial of 'run' fails C09"):
-        trials._failed(plan, Path("run"), "C09")
+        replay._failed(plan, Path("run"), "C09")
 
 
 @pytest.mark.parametrize("as_json", [False, True])

@@ -129,7 +129,7 @@ def image(tmp_path: Path) -> Iterator[Path]:
 def backing_file(device: str) -> str:
     """What the loop device lies over, by sysfs; nothing when it lies over nothing."""
     try:
-        return Path(f"/sys/block/{os.path.basename(device)}/loop/backing_file").read_text()
+        return Path(f"/sys/block/{Path(device).name}/loop/backing_file").read_text()
     except OSError:
         return ""
 

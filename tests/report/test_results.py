@@ -15,7 +15,8 @@ from crashinit.contract import VERSION
 from crashinit.errors import UsageError
 from crashinit.events import Event, RunFinished, RunStarted, TrialFinished
 from crashinit.report import Reports, plain, read, remake
-from crashinit.report.results import duration, finished_ids
+from crashinit.report.results import finished_ids
+from crashinit.report.words import duration
 from rich.console import Console
 
 from ..toys import environment

@@ -13,12 +13,12 @@ from collections.abc import Sequence
 
 import typer
 
-from crashinit.cli import host, results, trials
+from crashinit.cli import host, replay, results, trials
 from crashinit.cli.app import HARNESS_ERROR, INTERRUPTED, OK, USAGE_ERROR, app, fail
 from crashinit.errors import CrashinitError
 from crashinit.interruption import as_ctrl_c
 
-__all__ = ["host", "main", "results", "trials"]
+__all__ = ["host", "main", "replay", "results", "trials"]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -66,6 +66,12 @@ Seed = Annotated[
 ]
 WORKERS = 64  # at once: each has a machine, and more than the host has processors for only wait for one another
 Workers = Annotated[int, typer.Option("-n", metavar="N", min=1, max=WORKERS, help="How many trials run side by side.")]
+Confirm = Annotated[
+    int, typer.Option("--confirm", metavar="N", min=0, help="More tries of a trial that diverged: how often it comes.")
+]
+Repeat = Annotated[
+    int, typer.Option("--repeat", metavar="N", min=0, help="More tries of every trial, also of one that converged.")
+]
 Baseline = Annotated[
     Path | None, typer.Option("--baseline", metavar="FILE", help="Failures that are known (TOML); all else fails.")
 ]

@@ -1,4 +1,4 @@
-"""Commands that run trials: run, explore, trace, replay."""
+"""Commands that plan trials: run, explore, trace."""
 
 import functools
 import json
@@ -13,17 +13,17 @@ import typer
 from crashinit.cli.app import (
     NOTHING_RAN,
     OK,
-    REPORTS,
     Baseline,
+    Confirm,
     Driver,
     Out,
     Provider,
     ProviderName,
+    Repeat,
     Seed,
     Workers,
     app,
     exit_code,
-    fail,
     machines,
     run_directory,
     run_reports,
@@ -34,15 +34,8 @@ from crashinit.events import CONFIRM
 from crashinit.printable import one_line
 
 if TYPE_CHECKING:
-    from crashinit.plan import Trial
     from crashinit.scenario import Scenario
 
-Confirm = Annotated[
-    int, typer.Option("--confirm", metavar="N", min=0, help="More tries of a trial that diverged: how often it comes.")
-]
-Repeat = Annotated[
-    int, typer.Option("--repeat", metavar="N", min=0, help="More tries of every trial, also of one that converged.")
-]
 StorageOpt = Annotated[
     list[str] | None, typer.Option("--storage-opt", metavar="K=V", help="Beyond the adapter's own options.")
 ]
@@ -272,143 +265,3 @@ def trace(
     for step, operation in operations:
         say(one_line(f"{operation.n:4}  {step or '-':13}  {operation.key:{width}}  {operation.program}"))
     return OK if operations else NOTHING_RAN
-
-
-@app.command()
-def replay(
-    target: Annotated[str, typer.Argument(metavar="TRIAL|PLAN", help="A trial's id, or the path of a plan.json.")],
-    source: Annotated[
-        Path | None,
-        typer.Option("--run", metavar="DIR", help="The run that planned it; by default the newest that did."),
-    ] = None,
-    provider: Provider = ProviderName.QEMU,
-    seed: Seed = None,
-    out: Out = None,
-    workers: Workers = 1,
-    failed: Annotated[bool, typer.Option("--failed", help="Of a plan, only what did not converge in its run.")] = False,
-    clause: Annotated[
-        str | None, typer.Option("--clause", metavar="C", help="With '--failed': only where this clause failed.")
-    ] = None,
-    select: Annotated[str, typer.Option("-k", metavar="EXPR", help="Of a plan, only trials whose id matches.")] = "",
-    shell: Annotated[
-        bool, typer.Option("--shell", help="Instead, a shell in the machine, with the init held at that point.")
-    ] = False,
-    confirm: Confirm = CONFIRM,
-    repeat: Repeat = 0,
-) -> int:
-    """One trial again, or all trials of a plan."""
-    from crashinit import campaign, kept
-    from crashinit.contract.clauses import CLAUSES
-    from crashinit.place import claimed
-    from crashinit.selection import matcher
-    from crashinit.tries import HowOften
-
-    vms = machines(provider, seed)
-    if clause and clause not in CLAUSES:
-        raise UsageError(f"'{clause}' is no clause: they are {', '.join(CLAUSES)}.")
-    plan, trials = _planned(target, source)
-    if select:
-        trials = list(filter(lambda trial: matcher(select)(trial.id), trials))
-    if clause and not failed:
-        raise UsageError("'--clause' chooses among failures: give '--failed' as well.")
-    if failed:
-        trials = _failed(trials, plan.parent, clause)
-    if not trials:
-        return fail(f"error: nothing ran: no trial of '{plan}' matches '{select}'.", NOTHING_RAN)
-    if shell:
-        return _shell(trials, vms, plan.parent)
-    directory = run_directory(out, "replay", resume=False, force=False)
-    prepared = kept.read_prepared(plan.parent)
-    with claimed(directory), run_reports(directory) as emit:
-        prepared.only(trials).store(directory)
-        campaign.run_trials(
-            prepared,
-            trials,
-            trials[0].driver,
-            vms,
-            directory,
-            workers,
-            emit,
-            recordings=plan.parent,
-            narrowed=bool(select or failed) or Path(target).suffix != ".json",
-            often=HowOften(confirm, repeat),
-        )
-    return exit_code(directory)
-
-
-def _failed(trials: "list[Trial]", directory: Path, clause: str | None) -> "list[Trial]":
-    """Those trials that ran there and did not converge; of one fault the trial that stands for all."""
-    from crashinit.report import read
-
-    results = {result.id: result for result in read(directory).results}
-    chosen = [
-        trial
-        for trial in trials
-        if (result := results.get(trial.id)) is not None
-        and result.outcome != "converged"
-        and not result.same_as
-        and (clause is None or result.clauses.get(clause) == "fail")
-    ]
-    if not chosen:
-        what = f"no trial of '{directory}' fails {clause}" if clause else f"every trial of '{directory}' converged"
-        raise UsageError(f"{what}: there is nothing to try again.")
-    return chosen
-
-
-def _shell(trials: "list[Trial]", provider: str, planned: Path) -> int:
-    """A shell at the one trial's point."""
-    from crashinit.campaign import make_runner
-    from crashinit.shell import Shell
-
-    if len(trials) != 1:
-        raise UsageError(f"'--shell' needs one trial, but this plan holds {len(trials)}: give a trial's id.")
-    if trials[0].fault == "power-cut":
-        raise UsageError("'--shell' holds an init before its fault, and a power cut's trial begins after it.")
-    with (
-        make_runner(trials[0].driver, provider, planned) as runner,
-        runner.held(trials[0]) as (recording, driven),
-    ):
-        gate = recording.state["gate"]
-        Shell(trials[0], recording, driven, lambda: runner.strike(driven, gate, trials[0])).cmdloop()
-    return OK
-
-
-def _planned(target: str, source: Path | None) -> "tuple[Path, list[Trial]]":
-    """The plan that holds these trials, and the trials."""
-    from crashinit import plan
-
-    if Path(target).suffix == ".json":
-        path = Path(target)
-        trials = plan.read(path)
-        plan.refuse_empty(path, trials)
-        return path, trials
-    found = _runs_with(target, source)
-    drivers = {trial.driver: path for path, trials in reversed(found) for trial in trials}
-    if len(drivers) > 1:
-        choice = ", ".join(f"'--run {path.parent}' ({driver})" for driver, path in drivers.items())
-        raise UsageError(f"runs of several drivers have a trial '{target}': give one of {choice}.")
-    if found:
-        return found[0]
-    where = f"the plan of '{source}'" if source else f"any plan below '{REPORTS}/'"
-    raise UsageError(f"no trial '{target}' in {where}: name its run with '--run DIR', or the path of a plan.json.")
-
-
-def _runs_with(target: str, source: Path | None) -> "list[tuple[Path, list[Trial]]]":
-    """The plans with this trial, of one run if it is named, else of those below 'reports/', the newest first."""
-    from crashinit import kept, plan
-
-    if source is not None:
-        paths = [source / kept.PLAN]
-    else:
-        paths = sorted(REPORTS.glob(f"*/{kept.PLAN}"), key=lambda path: path.stat().st_mtime, reverse=True)
-    found = []
-    for path in paths:
-        try:
-            trials = [trial for trial in plan.read(path) if trial.id == target]
-        except UsageError:
-            if source is not None:
-                raise
-            continue  # a run that is damaged is none of those that were meant
-        if trials:
-            found.append((path, trials))
-    return found

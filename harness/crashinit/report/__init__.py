@@ -13,7 +13,8 @@ from rich.console import Console
 from crashinit.events import Event, RunFinished, RunStarted, TrialResult
 from crashinit.report import console as faces
 from crashinit.report import html, junit
-from crashinit.report.results import ResultsLog, RunRecord, read, rewrite, write_summary
+from crashinit.report.counts import write_summary
+from crashinit.report.results import ResultsLog, RunRecord, read, rewrite
 
 __all__ = ["Reports", "RunRecord", "file_listeners", "listeners", "read", "remake", "replace_results"]
 

@@ -33,10 +33,10 @@ from crashinit.events import (
 )
 from crashinit.printable import all_on_one_line
 from crashinit.report.again import replay
+from crashinit.report.counts import MARKS, NO_STEP, table, worst
 from crashinit.report.kinds import Kind, first, how_often, is_wedge, kind_of, kinds, restarts, short
-from crashinit.report.results import MARKS, NO_STEP, duration, table, worst
 from crashinit.report.title import name
-from crashinit.report.words import many, middle_cut
+from crashinit.report.words import duration, many, middle_cut
 
 STYLES: dict[Outcome, str] = {"converged": "green", "diverged": "bold red", "not-fired": "yellow", "error": "magenta"}
 ENDINGS: dict[Outcome, str] = {

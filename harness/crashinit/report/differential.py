@@ -12,8 +12,9 @@ from rich.text import Text
 
 from crashinit.events import TrialResult
 from crashinit.printable import one_line
+from crashinit.report.counts import judged, table
 from crashinit.report.kinds import came_up
-from crashinit.report.results import RunRecord, judged, table
+from crashinit.report.results import RunRecord
 from crashinit.report.title import name
 
 LEFTOVERS = "C04"

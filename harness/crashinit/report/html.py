@@ -12,13 +12,10 @@ from markupsafe import Markup
 from crashinit.events import OUTCOMES, Outcome, TrialResult
 from crashinit.printable import printable
 from crashinit.report.again import replay
-from crashinit.report.kinds import how_often
-from crashinit.report.results import (
+from crashinit.report.counts import (
     MARKS,
     NO_STEP,
     WORST_FIRST,
-    RunRecord,
-    duration,
     is_judged,
     judged,
     summary,
@@ -26,8 +23,10 @@ from crashinit.report.results import (
     total_seconds,
     worst,
 )
+from crashinit.report.kinds import how_often
+from crashinit.report.results import RunRecord
 from crashinit.report.title import name, title
-from crashinit.report.words import many
+from crashinit.report.words import duration, many
 from crashinit.safe import write_text
 
 REPORT = "report.html"

@@ -8,8 +8,9 @@ from xml.etree import ElementTree as ET
 from crashinit.events import TrialResult
 from crashinit.printable import printable
 from crashinit.report.again import replay
+from crashinit.report.counts import is_judged, total_seconds
 from crashinit.report.kinds import how_often
-from crashinit.report.results import RunRecord, is_judged, total_seconds
+from crashinit.report.results import RunRecord
 from crashinit.safe import write_text
 
 JUNIT = "junit.xml"

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable
 
 from crashinit.events import TrialResult
-from crashinit.report.results import WORST_FIRST
+from crashinit.report.counts import WORST_FIRST
 
 REASON = 320  # characters of a reason
 # What differs between two failures of one kind: numbers, hexadecimal words, times

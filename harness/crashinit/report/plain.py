@@ -12,12 +12,13 @@ from crashinit.kept import PLAN
 from crashinit.machine.seed import options
 from crashinit.plan import read as read_plan
 from crashinit.report.again import COLD, replay
+from crashinit.report.counts import NO_STEP, judged
 from crashinit.report.gaps import Gaps
 from crashinit.report.kinds import came_up, first, how_often, is_wedge, kinds, restarts, short
 from crashinit.report.markdown import block, code, text
-from crashinit.report.results import NO_STEP, RunRecord, duration, judged, read
+from crashinit.report.results import RunRecord, read
 from crashinit.report.title import title
-from crashinit.report.words import many
+from crashinit.report.words import duration, many
 from crashinit.safe import write_text
 
 README = "README.md"

@@ -1,4 +1,4 @@
-"""The lasting record of a run: run.json at its start, a line of results.jsonl as each trial ends, summary.json after.
+"""The lasting record of a run: run.json at its start, and a line of results.jsonl as each trial ends.
 
 Every other report is made from these files, so a run that was killed, or that comes from another host, can be
 reported like any other.
@@ -6,7 +6,6 @@ reported like any other.
 
 import json
 import os
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
@@ -22,7 +21,6 @@ from crashinit.errors import UsageError
 from crashinit.events import (
     OUTCOMES,
     Event,
-    Outcome,
     RunExtended,
     RunFinished,
     RunStarted,
@@ -35,17 +33,6 @@ from crashinit.safe import disk_errors, parsed, text, write_text
 
 RESULTS = "results.jsonl"
 RUN = "run.json"
-SUMMARY = "summary.json"
-
-STEPS = ("loopback", "pool-create", "base-create", "mkfs", "metadata-save")
-PHASES = ("before", "during", "after")
-VICTIMS = ("process", "tree")
-NO_STEP = "(no step)"  # what stands for the step of an operation that lies in none
-
-# Colour alone tells a colour-blind reader nothing.
-MARKS: dict[Outcome, str] = {"converged": "✓", "diverged": "✗", "not-fired": "○", "error": "!"}
-# The driver's divergence before the harness's own errors: it is what a run is made to find.
-WORST_FIRST: tuple[Outcome, ...] = ("diverged", "not-fired", "error", "converged")
 
 
 @dataclass(frozen=True)
@@ -109,7 +96,7 @@ class ResultsLog:
             case RunExtended():
                 self._facts["planned"] = list(dict.fromkeys([*self._facts["planned"], *event.trials]))
                 self._facts["left_out"] = [*self._facts["left_out"], *event.left_out]
-                write_text(self._out / RUN, _dump(self._facts))
+                write_text(self._out / RUN, dump(self._facts))
             case TrialFinished(result) | TrialConfirmed(result) if self._file is not None:
                 self._append(self._file, result)
                 self._doubled |= isinstance(event, TrialConfirmed)
@@ -146,7 +133,7 @@ class ResultsLog:
         path = self._out / RESULTS
         if self._resume:
             drop_torn_line(path)
-        write_text(self._out / RUN, _dump(self._facts))
+        write_text(self._out / RUN, dump(self._facts))
         with disk_errors(self._out):
             if not self._resume:
                 path.write_bytes(b"")
@@ -171,7 +158,7 @@ class ResultsLog:
         if self._doubled:
             self._settle()
         self._facts |= {"seconds": round(event.seconds, 3), "interrupted": event.interrupted}
-        write_text(self._out / RUN, _dump(self._facts))
+        write_text(self._out / RUN, dump(self._facts))
 
     def _settle(self) -> None:
         """One line a trial: of one that was tried again, the last."""
@@ -221,7 +208,7 @@ def rewrite(out: Path, results: Iterable[TrialResult], mask: Sequence[str], clau
     """Replace a run's results, and what its record says of the contract that they were judged by."""
     write_text(out / RESULTS, "".join(_line(result, out) for result in results))
     judged_by = {"contract": VERSION, "mask": list(mask), "clause_names": dict(clause_names)}
-    write_text(out / RUN, _dump({**_facts(out), **judged_by}))
+    write_text(out / RUN, dump({**_facts(out), **judged_by}))
 
 
 def finished_ids(out: Path) -> frozenset[str]:
@@ -238,94 +225,6 @@ def drop_torn_line(path: Path) -> None:
         os.truncate(path, data.rfind(b"\n") + 1)
 
 
-def is_judged(result: TrialResult) -> bool:
-    """Whether the trial says something of the driver.
-
-    A fault that did not strike, or a machine that died, leaves clauses unfulfilled that the driver did not break.
-    """
-    return result.outcome in ("converged", "diverged")
-
-
-def judged(results: Iterable[TrialResult]) -> list[TrialResult]:
-    """The trials that say something of the driver."""
-    return [result for result in results if is_judged(result)]
-
-
-def summary(run: RunRecord) -> dict[str, Any]:
-    """The object that summary.json holds. `trials` counts those with a result, `planned` all of them.
-
-    `clauses` counts only trials that were judged: converged and diverged ones. `seconds` is null when the run was
-    killed before it could say.
-    """
-    outcomes = Counter(result.outcome for result in run.results)
-    clauses: dict[str, dict[str, int]] = {}
-    for result in judged(run.results):
-        for clause, status in result.clauses.items():
-            clauses.setdefault(clause, {"pass": 0, "fail": 0, "na": 0})[status.replace("/", "")] += 1
-    return {
-        "driver": run.driver,
-        "provider": run.provider,
-        "accel": run.accel,
-        "trials": len(run.results),
-        **{outcome.replace("-", "_"): outcomes[outcome] for outcome in OUTCOMES},
-        "tried_again": sum(bool(result.tries) for result in run.results),
-        "races": sum(result.race for result in run.results),
-        "seconds": run.seconds,
-        "clauses": dict(sorted(clauses.items())),
-        "planned": len(run.planned),
-        "interrupted": run.interrupted,
-        "started": run.started,
-        "contract": run.contract,
-        "left_out": run.left_out,
-        "mask": run.mask,
-    }
-
-
-def write_summary(run: RunRecord, out: Path) -> None:
-    """Write summary.json into the run's directory."""
-    write_text(out / SUMMARY, _dump(summary(run)))
-
-
-Cells = dict[tuple[str, str, str], Counter[Outcome]]
-
-
-def table(results: Sequence[TrialResult]) -> tuple[list[str], list[tuple[str, str]], Cells]:
-    """Outcomes counted by step, phase and victim: (rows, columns, {(step, phase, victim): counts}).
-
-    The five steps are always there, so that a step without any trial shows as a gap.
-    """
-    cells: Cells = {}
-    for result in results:
-        cells.setdefault((result.step, result.phase, result.victim), Counter())[result.outcome] += 1
-    steps = _known_first(STEPS, (step for step, _, _ in cells))
-    phases = _known_first(PHASES, (phase for _, phase, _ in cells))
-    victims = _known_first(VICTIMS, (victim for _, _, victim in cells))
-    seen = {victim for _, _, victim in cells} or set(VICTIMS)
-    return steps, [(phase, victim) for phase in phases for victim in victims if victim in seen], cells
-
-
-def worst(counts: Counter[Outcome]) -> Outcome:
-    """The outcome that a group of trials is coloured by."""
-    return next((outcome for outcome in WORST_FIRST if counts[outcome]), "converged")
-
-
-def total_seconds(result: TrialResult) -> float:
-    """How long the trial took: its own 'total' if the campaign gives one, else the sum of its parts."""
-    return result.seconds.get("total", sum(result.seconds.values()))
-
-
-def duration(seconds: float) -> str:
-    """A duration for people: '0.4 s', '52 s', '3 min 07 s', '2 h 05 min'."""
-    if seconds < 10:
-        return f"{seconds:.1f} s"
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02d} s"
-    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
-
-
 def _either(first: str, second: str) -> str:
     """The selection of a run that was gone on with: what one of the two chooses; "" chooses all."""
     if first == second or not (first and second):
@@ -338,11 +237,8 @@ def _line(result: TrialResult, out: Path) -> str:
     return json.dumps(replace(result, replay=replay(result, out)).as_json()) + "\n"
 
 
-def _known_first(known: Sequence[str], found: Iterable[str]) -> list[str]:
-    return [*known, *sorted(set(found) - set(known))]
-
-
-def _dump(data: Mapping[str, Any]) -> str:
+def dump(data: Mapping[str, Any]) -> str:
+    """A JSON object as it lies in a run's directory."""
     return json.dumps(data, indent=2) + "\n"
 
 

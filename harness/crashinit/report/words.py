@@ -1,4 +1,4 @@
-"""Numbers and long names, as a sentence or a line of a terminal can bear them."""
+"""Numbers, durations and long names, as a sentence or a line of a terminal can bear them."""
 
 CUT = "…"
 
@@ -15,3 +15,15 @@ def middle_cut(text: str, width: int) -> str:
     front = max(0, (width - len(CUT)) // 3)
     back = max(0, width - len(CUT) - front)
     return f"{text[:front]}{CUT}{text[len(text) - back :]}"[: max(0, width)]
+
+
+def duration(seconds: float) -> str:
+    """A duration for people: '0.4 s', '52 s', '3 min 07 s', '2 h 05 min'."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
