@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import struct
 
 from . import kernel
-from .errors import DriverError, doing
+from .errors import DriverError, doing, words
 
 EXT4_SUPERBLOCK, EXT4_MAGIC = 1024, 0xEF53  # fs/ext4/ext4.h: s_magic at 0x38, s_uuid at 0x68
+SAID = 1000  # characters of a program's complaint
+EBUSY = OSError(errno.EBUSY, "")
 XFS_MAGIC = b"XFSB"  # fs/xfs/libxfs/xfs_format.h: sb_magicnum at 0, sb_uuid at 32
 
 
@@ -50,8 +53,15 @@ def _run(argv: list[str], lock: int) -> None:
     exit, said = kernel.run(argv, lock)
     if exit:
         ended = f"ended with {exit}" if exit > 0 else f"was killed by signal {-exit}"
-        lines = [line for line in said.splitlines() if line.strip()]
-        raise DriverError(f"'{' '.join(argv)}' {ended}: {lines[-1].strip() if lines else 'it gave no reason'}")
+        raise DriverError(f"'{' '.join(argv)}' {ended}: {_reason(said) or 'it gave no reason'}")
+
+
+def _reason(said: str) -> str:
+    """What a program complained, in one line: the cause often stands before the last line."""
+    told = "; ".join(line.strip() for line in said.splitlines() if line.strip())[:SAID]
+    # e2fsprogs (misc/util.c, check_mount) has words of its own for EBUSY.
+    busy = "apparently in use" in told and words(EBUSY) not in told
+    return f"{told} ({words(EBUSY)})" if busy else told
 
 
 def identify(device: str) -> tuple[str, str]:
@@ -59,7 +69,7 @@ def identify(device: str) -> tuple[str, str]:
     fd = kernel.open_device(device, os.O_RDONLY)
     try:
         with doing(f"read '{kernel.device_path(device)}'"):
-            head = os.pread(fd, 4096, 0)
+            head = kernel.bounded(os.pread, fd, 4096, 0)
     finally:
         os.close(fd)
     if head[:4] == XFS_MAGIC:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 
@@ -176,7 +177,8 @@ class DeviceSet:
         """Recognise the live pool of our name. Raises DriverError, touching nothing, when it is not ours."""
         found = dm.info(self.pool_name)
         if found is None or not found.live:
-            raise DriverError(f"there is no live thin pool '{self.pool_name}'")
+            why = os.strerror(errno.ENXIO) if found is None else "it has no table"
+            raise DriverError(f"there is no live thin pool '{self.pool_name}': {why}")
         self._pool = pool.Pool(self.pool_name)
         if not self.options.pool:
             self.check_block_size(self.pool.block_size)
@@ -318,8 +320,7 @@ class DeviceSet:
 
     def deactivate(self, hash: str) -> None:
         """Take a thin device down; one that is not active is fine."""
-        if dm.info(self.device_name(hash)):
-            dm.remove(self.device_name(hash))
+        dm.remove(self.device_name(hash))
 
     def open(self) -> None:
         """For the commands on layers: take the lock, recognise the live pool, undo what was left open."""

@@ -7,7 +7,7 @@ import os
 import struct
 
 from . import kernel
-from .errors import DriverError, cause, doing
+from .errors import DriverError, doing
 
 CONTROL = "/dev/mapper/control"
 NODES = "/dev/mapper/"
@@ -115,12 +115,19 @@ def version() -> str:
 
 def info(name: str) -> Info | None:
     """The device of that name, None when there is none."""
-    try:
+    with doing(f"look up the device '{name}'"):
+        try:
+            return _info(_call(DM_DEV_STATUS, name))
+        except OSError as error:
+            if error.errno == errno.ENXIO and not error.filename:  # with a file, it is the control node that failed
+                return None
+            raise
+
+
+def existing(name: str) -> Info:
+    """The device of that name. Raises DriverError when there is none."""
+    with doing(f"look up the device '{name}'"):
         return _info(_call(DM_DEV_STATUS, name))
-    except OSError as error:
-        if error.errno == errno.ENXIO:
-            return None
-        raise DriverError(f"cannot look up the device '{name}': {cause(error)}") from error
 
 
 def names(prefix: str) -> list[str]:
@@ -184,9 +191,7 @@ def create(name: str, sectors: int, kind: str, parameters: str, udev: int = UDEV
         except OSError:
             pass  # the next init removes it; what matters is the first error
         raise
-    made = info(name)
-    if made is None:
-        raise DriverError(f"the device '{name}' vanished right after it was created")
+    made = existing(name)
     if not udev & DM_UDEV_DISABLE_DM_RULES_FLAG << 16:
         settle_node(made)
     return made

@@ -17,11 +17,8 @@ class Pool:
     """A live thin pool."""
 
     def __init__(self, name: str) -> None:
-        found = dm.info(name)
-        if found is None:
-            raise DriverError(f"there is no device '{name}'")
         self.name = name
-        self.device = found.device
+        self.device = dm.existing(name).device
         target = dm.table(name)
         if len(target) != 1 or target[0].kind != "thin-pool":
             kinds = ", ".join(t.kind for t in target) or "none"

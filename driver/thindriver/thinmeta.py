@@ -10,6 +10,7 @@ import mmap
 import os
 import struct
 
+from . import kernel
 from .errors import DriverError, doing
 
 BLOCK = 4096  # bytes
@@ -43,7 +44,7 @@ class ThinMetadata:
 
     def _read(self, block: int) -> bytes:
         with doing(f"read '{self.path}'"):
-            count = os.preadv(self.fd, [self.page], block * BLOCK)
+            count = kernel.bounded(os.preadv, self.fd, [self.page], block * BLOCK)
         return self.page[:count]
 
     def state(self) -> str:
