@@ -37,6 +37,8 @@ def inline(source: str) -> tuple[list[Token], list[Token]]:
 @given(ANY)
 @example("a`b")
 @example("snake_case _x_")
+@example("__0__")
+@example("a__b _a__ ")
 def test_a_text_is_read_as_it_was(said: str) -> None:
     """In a paragraph it is one piece of text, and none of its marks has an effect."""
     tokens, children = inline(f"x {text(said)} x")

@@ -4,14 +4,14 @@ import re
 
 from crashinit.printable import one_line
 
-# The last three: an entity, and what becomes a link by itself.
-MARKS = re.compile(r"[\\`*\[\]<|~$@]|(?<!\w)_|_(?!\w)|&(?=[#\w])|:(?=//)|(?<=\bwww)\.")
+# Then rows of underscores that are not within a word; an entity; what becomes a link by itself.
+MARKS = re.compile(r"[\\`*\[\]<|~$@]|(?<!\w)_+|_++(?![^\W_])|&(?=[#\w])|:(?=//)|(?<=\bwww)\.")
 AT_THE_START = re.compile(r"^(\s*)(?:([#>=+-])|(\d+)([.)]))")
 
 
 def text(said: str) -> str:
     """A text within a line or a cell of a table: no mark in it has an effect, and no line feed ends the line."""
-    escaped = MARKS.sub(lambda found: f"\\{found[0]}", one_line(said, None).replace("\t", " "))
+    escaped = MARKS.sub(lambda found: "".join(f"\\{mark}" for mark in found[0]), one_line(said, None).replace("\t", " "))
     return AT_THE_START.sub(_escaped, escaped)
 
 
