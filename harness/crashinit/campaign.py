@@ -34,7 +34,7 @@ from crashinit.kept import PLAN, Prepared, adapter_digest, read_prepared, store,
 from crashinit.machine.provider import get_provider
 from crashinit.plan import Setup, Trial
 from crashinit.powercut import plan as power_cuts
-from crashinit.powercut.record import Recorded
+from crashinit.powercut.record import LoggedInit
 from crashinit.powercut.runner import PowerCutRunner, recording_name
 from crashinit.reference import init_without_faults, refuse_unsound
 from crashinit.result import failed, result_of
@@ -61,7 +61,7 @@ def prepare(scenarios: Sequence[Scenario], driver: str, provider: str, out: Path
     the driver breaks the contract without any fault.
     """
     references: dict[Setup, Evidence] = {}
-    recorded: dict[Setup, Recorded] = {}
+    recorded: dict[Setup, LoggedInit] = {}
     trials: list[Trial] = []
     left_out: list[str] = []
     with make_runner(driver, provider, out, emit) as runner:

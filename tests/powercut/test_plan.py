@@ -17,7 +17,7 @@ from crashinit.plan import Trial
 from crashinit.powercut.disk import differ
 from crashinit.powercut.layout import layout_of, layouts_of
 from crashinit.powercut.plan import distinct, second_cuts, setup_of, trials
-from crashinit.powercut.record import Recorded, Recorder
+from crashinit.powercut.record import LoggedInit, Recorder
 from crashinit.powercut.runner import POWER_GONE, PowerCutRunner, recording_name
 from crashinit.scenario import Scenario
 
@@ -151,7 +151,7 @@ def test_recording_comes_back(explored: Campaign) -> None:
     """What workers read is what was recorded."""
     path = explored.runner.out / RECORDINGS / recording_name(explored.setup)
 
-    assert Recorded.read(path) == explored.recorded
+    assert LoggedInit.read(path) == explored.recorded
 
 
 def test_second_power_cut(explored: Campaign) -> None:

@@ -14,14 +14,14 @@ from crashinit.powercut import disk
 from crashinit.powercut.layout import MIB, layout_of, plug
 from crashinit.powercut.log import Entry
 from crashinit.powercut.plan import distinct
-from crashinit.powercut.record import Recorded, Recorder, detach
+from crashinit.powercut.record import LoggedInit, Recorder, detach
 from crashinit.powercut.states import CrashState
 
 PROGRAM = Path(__file__).with_name("control.py")
 ROOT = "/var/lib/control"
 SIZE = 384 * MIB
 Found = list[tuple[CrashState, str]]  # each distinct crash state, and what it holds
-Record = Callable[[str], tuple[Recorded, Found]]
+Record = Callable[[str], tuple[LoggedInit, Found]]
 # Mount each file system of a disk that holds many, one after the other, and print what is in its files.
 LOOK = """
 set -e
@@ -51,7 +51,7 @@ def record(template: Template, setup: Setup) -> Record:
         machine.run("sync").check()
 
     @functools.cache
-    def run(way: str) -> tuple[Recorded, Found]:
+    def run(way: str) -> tuple[LoggedInit, Found]:
         with template.clone() as machine:
             machine.put(PROGRAM, "/opt/control.py")
             recorder = Recorder(driven(machine, way, setup), [base])
@@ -70,7 +70,7 @@ def driven(machine: Machine, way: str, setup: Setup) -> Driven:
     return Driven(machine, adapter, setup)
 
 
-def look(template: Template, recorded: Recorded, states: list[CrashState]) -> list[str]:
+def look(template: Template, recorded: LoggedInit, states: list[CrashState]) -> list[str]:
     """What each state holds: all of them on one disk, behind each other, each mounted in its turn."""
     many = disk.blank(SIZE * len(states))
     for number, state in enumerate(states):
@@ -129,9 +129,9 @@ def test_recording_is_kept(record: Record, tmp_path: Path) -> None:
     recorded, _ = record("durable")
     recorded.store(tmp_path / "recording.gz")
 
-    assert Recorded.read(tmp_path / "recording.gz") == recorded
+    assert LoggedInit.read(tmp_path / "recording.gz") == recorded
     with pytest.raises(UsageError, match="explore power cuts again"):
-        Recorded.read(tmp_path / "missing.gz")
+        LoggedInit.read(tmp_path / "missing.gz")
 
 
 def test_log_that_does_not_lead_to_the_disk(template: Template, setup: Setup) -> None:

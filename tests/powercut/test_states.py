@@ -3,7 +3,17 @@
 import pytest
 from crashinit.machine.qemu import PHYSICAL_SECTOR
 from crashinit.powercut.log import LOG_DISCARD_FLAG, LOG_FLUSH_FLAG, LOG_FUA_FLAG, SECTOR, Entry
-from crashinit.powercut.states import ATOM, CrashState, Cut, Mark, crash_states, flushes, loose, unflushed, untold
+from crashinit.powercut.states import (
+    ATOM,
+    CrashState,
+    Cut,
+    LogLengths,
+    crash_states,
+    durable_part,
+    flushes,
+    flushes_without_a_moment,
+    loose,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -34,7 +44,7 @@ entries = st.one_of(
 
 
 @st.composite
-def runs(draw: st.DrawFn, disks: int) -> tuple[list[list[Entry]], list[Mark]]:
+def runs(draw: st.DrawFn, disks: int) -> tuple[list[list[Entry]], list[LogLengths]]:
     """Logs of a run, and its marks, which never go back."""
     logs = [draw(st.lists(entries, max_size=12)) for _ in range(disks)]
     steps = draw(st.integers(1, 4))
@@ -50,7 +60,7 @@ def test_atoms_are_the_disks_physical_sectors() -> None:
 
 def test_what_was_flushed_is_certain() -> None:
     """All before the last flush stays; what came after it may go."""
-    assert unflushed(LOG, 5) == Cut(2)
+    assert durable_part(LOG, 5) == Cut(2)
     assert loose(LOG, 5) == [2, 3, 4]
     assert loose(LOG, 6) == []
 
@@ -59,7 +69,7 @@ def test_fua_is_durable_by_itself() -> None:
     """A write with FUA stays although nothing was flushed after it; its neighbours may go."""
     log = [write(0), write(8, flags=LOG_FUA_FLAG), write(16)]
 
-    assert unflushed(log, 3) == Cut(0, (1,))
+    assert durable_part(log, 3) == Cut(0, (1,))
     assert loose(log, 3) == [0, 2]
 
 
@@ -112,9 +122,9 @@ def test_order_of_two_disks_is_not_made_up() -> None:
     logs = [[write(0), FLUSH], [write(8), FLUSH]]
 
     assert flushes(logs, (0, 0), (2, 2)) == []
-    assert untold(logs, [(0, 0), (2, 2)]) == 2
+    assert flushes_without_a_moment(logs, [(0, 0), (2, 2)]) == 2
     assert flushes(logs, (0, 0), (2, 0)) == [(0, 1)]
-    assert untold(logs, [(0, 0), (2, 0), (2, 2)]) == 0
+    assert flushes_without_a_moment(logs, [(0, 0), (2, 0), (2, 2)]) == 0
 
 
 def test_one_disk_may_keep_what_another_loses() -> None:
@@ -138,13 +148,13 @@ def test_no_state_is_impossible(disks: int, data: st.DataObject) -> None:
             indices = [*range(cut.prefix), *cut.kept, *([cut.torn[0]] if cut.torn else [])]
             assert len(indices) == len(set(indices))
             assert max(indices, default=-1) < end
-            durable = unflushed(log, begin)
+            durable = durable_part(log, begin)
             assert set(indices) >= {*range(durable.prefix), *durable.kept}
 
 
 @settings(deadline=None)
 @given(runs(2))
-def test_prefixes_never_go_back(run: tuple[list[list[Entry]], list[Mark]]) -> None:
+def test_prefixes_never_go_back(run: tuple[list[list[Entry]], list[LogLengths]]) -> None:
     """States come in the order of the run, so that an image can be built on the one before."""
     logs, marks = run
     for disk in range(2):
@@ -154,7 +164,7 @@ def test_prefixes_never_go_back(run: tuple[list[list[Entry]], list[Mark]]) -> No
 
 @settings(deadline=None)
 @given(runs(1))
-def test_names_are_unique(run: tuple[list[list[Entry]], list[Mark]]) -> None:
+def test_names_are_unique(run: tuple[list[list[Entry]], list[LogLengths]]) -> None:
     """An operation and a name tell a state from every other."""
     states = list(crash_states(*run))
 

@@ -55,36 +55,42 @@ class VagrantProvider:
 
 
 class SharedVm:
-    """A VM and whose turn it is."""
+    """A VM and whose turn it is.
+
+    Two machines take turns, from one snapshot S:
+        switch_to(a)   restores S; a changes the VM, which equals no snapshot any more
+        switch_to(b)   saves the VM as A, where a is parked now; restores S
+        switch_to(a)   saves the VM as B, where b is parked now; restores A
+    """
 
     def __init__(self, vm: Vm) -> None:
         self.vm = vm
         self._holder: VagrantMachine | None = None
-        self._at: Snapshot | None = None  # the snapshot that the VM equals, for as long as nobody has called it
+        self._current_snapshot: Snapshot | None = None  # which the VM equals; None: it was changed since
 
     def save(self) -> Snapshot:
         """A snapshot of what the VM is now."""
-        if self._at is None:
-            self._at = self.vm.save()
-        return self._at
+        if self._current_snapshot is None:
+            self._current_snapshot = self.vm.save()
+        return self._current_snapshot
 
-    def give_to(self, machine: "VagrantMachine") -> None:
-        """Make the VM that machine; the one that had it before rests in a snapshot."""
+    def switch_to(self, machine: "VagrantMachine") -> None:
+        """Make the VM that machine; the one that had it before is parked in a snapshot."""
         if self._holder is machine:
             return
         if self._holder:
-            self._holder.rest = self.save()
+            self._holder.parked_in = self.save()
         self._holder = None
-        if self._at is not machine.rest:
-            self._at = None
-            assert machine.rest is not None  # it has rested since it was made, or since another one took the VM
-            self.vm.restore(machine.rest)
-            self._at = machine.rest
+        if self._current_snapshot is not machine.parked_in:
+            self._current_snapshot = None
+            assert machine.parked_in is not None  # since it was made, or since another one took the VM
+            self.vm.restore(machine.parked_in)
+            self._current_snapshot = machine.parked_in
         self._holder = machine
 
-    def changed(self) -> None:
-        """The VM is about to become another than any snapshot."""
-        self._at = None
+    def about_to_change(self) -> None:
+        """From now on the VM equals no snapshot."""
+        self._current_snapshot = None
 
     def leave(self, machine: "VagrantMachine") -> None:
         """This machine is no more."""
@@ -97,7 +103,7 @@ class VagrantMachine(ByAgent):
 
     def __init__(self, shared: SharedVm, state: Snapshot) -> None:
         super().__init__()
-        self.rest: Snapshot | None = state  # where this machine is while another one has the VM
+        self.parked_in: Snapshot | None = state  # where this machine is while another one has the VM
         self._shared = shared
 
     def _ask(self, name: str, arguments: Mapping[str, Any], timeout: float) -> Any:
@@ -112,21 +118,21 @@ class VagrantMachine(ByAgent):
 
     def fork(self) -> "VagrantTemplate":
         self._require_open()
-        self._shared.give_to(self)
+        self._shared.switch_to(self)
         return VagrantTemplate(self._shared, self._shared.save())
 
     def close(self) -> None:
         if not self._closed:
             self._closed = True
-            self.rest = None
+            self.parked_in = None
             self._shared.leave(self)
 
     def _take(self) -> Vm:
         """The VM, as this machine, to be changed."""
         self._require_open()
-        self._shared.give_to(self)
-        self._shared.changed()
-        self.rest = None
+        self._shared.switch_to(self)
+        self._shared.about_to_change()
+        self.parked_in = None
         return self._shared.vm
 
 
@@ -141,7 +147,7 @@ class VagrantTemplate:
         if self._snapshot is None:
             raise MachineError("this template is closed")
         machine = VagrantMachine(self._shared, self._snapshot)
-        self._shared.give_to(machine)
+        self._shared.switch_to(machine)
         return machine
 
     def derive(self, prepare: Callable[[VagrantMachine], None]) -> "VagrantTemplate":

@@ -9,9 +9,9 @@ from crashinit.kept import RECORDINGS
 from crashinit.plan import Point, Setup, Trial, slugs
 from crashinit.powercut.disk import Identity
 from crashinit.powercut.layout import layout_of
-from crashinit.powercut.record import Recorded
+from crashinit.powercut.record import LoggedInit
 from crashinit.powercut.runner import THEN, PowerCutRunner, recording_name
-from crashinit.powercut.states import CrashState, untold
+from crashinit.powercut.states import CrashState, flushes_without_a_moment
 from crashinit.scenario import POWER_CUT, Scenario
 from crashinit.trace import steps_of
 
@@ -33,7 +33,7 @@ class Distinct:
     merged: int
 
 
-def distinct(recorded: Recorded, states: Iterable[CrashState]) -> Distinct:
+def distinct(recorded: LoggedInit, states: Iterable[CrashState]) -> Distinct:
     """Of the states with the same image, the first; what is owed after init has reported success is another matter.
 
     The states come in the order of the run.
@@ -55,7 +55,7 @@ def distinct(recorded: Recorded, states: Iterable[CrashState]) -> Distinct:
     return Distinct(found, sum(seen.values()) - len(seen))
 
 
-def trials(scenario: Scenario, recorded: Recorded, driver: str) -> tuple[list[Trial], list[str]]:
+def trials(scenario: Scenario, recorded: LoggedInit, driver: str) -> tuple[list[Trial], list[str]]:
     """A trial for each distinct crash state that the scenario asks for, and sentences on what is left out."""
     setup, operations = setup_of(scenario), recorded.operations
     points = plans.points(scenario, operations)
@@ -79,7 +79,7 @@ def trials(scenario: Scenario, recorded: Recorded, driver: str) -> tuple[list[Tr
     said = plans.left_out(scenario, operations)
     if found.merged:
         said.append(f"{scenario.name}: {found.merged} crash states with the very disks of another state, bit by bit")
-    if count := untold(recorded.logs, recorded.marks):
+    if count := flushes_without_a_moment(recorded.logs, recorded.marks):
         said.append(f"{scenario.name}: {count} flushes in operations that used several disks: their order is not known")
     return planned, said
 

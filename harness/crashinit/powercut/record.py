@@ -21,21 +21,21 @@ from crashinit.machine.protocol import Machine
 from crashinit.powercut import disk, log
 from crashinit.powercut.layout import layout_of, plug
 from crashinit.powercut.log import Entry
-from crashinit.powercut.states import CrashState, Mark, crash_states
+from crashinit.powercut.states import CrashState, LogLengths, crash_states
 from crashinit.safe import LIMIT, MIB, damage, parsed, replacing
 
 RECORDING_LIMIT = 4096 * MIB  # of all that disks hold and were told, in one recording
 
 
 @dataclass(frozen=True)
-class Recorded:
+class LoggedInit:
     """A run of init, with what its disks held before and were told during it."""
 
     run: Run
     sizes: tuple[int, ...]  # bytes of each disk
     bases: tuple[tuple[Entry, ...], ...]  # writes that make each disk's content before the run on a blank one
     logs: tuple[tuple[Entry, ...], ...]
-    marks: tuple[Mark, ...]  # before each operation, and after the run
+    marks: tuple[LogLengths, ...]  # before each operation, and after the run
     before: Observation | None = None  # what a used root looked like
     earlier: tuple[Run, ...] = ()  # inits that a power cut had ended before
 
@@ -75,7 +75,7 @@ class Recorded:
             file.writelines(parts)
 
     @classmethod
-    def read(cls, path: Path) -> "Recorded":
+    def read(cls, path: Path) -> "LoggedInit":
         """The inverse of store. Raises UsageError when there is none, or it is damaged."""
         again = "explore power cuts again, which records an init"
         try:
@@ -113,7 +113,7 @@ class Recorder:
         plug(driven.machine, self.disks, self._logs)
         layout_of(driven.setup).mount(driven.machine, driven.adapter.volume)
 
-    def init(self) -> Recorded:
+    def init(self) -> LoggedInit:
         """One init from start to end, held at each of its operations to look at the logs."""
         machine, marks = self._driven.machine, []
         state = self._driven.begin_init("every")
@@ -125,15 +125,15 @@ class Recorder:
         run = self._driven.finish(state["gate"])
         return self.recorded(run, [*marks[: len(run.operations)], self.mark()])
 
-    def mark(self) -> Mark:
+    def mark(self) -> LogLengths:
         """How long each log is now."""
         return tuple(reader.update() for reader in self._readers)
 
-    def recorded(self, run: Run, marks: Sequence[Mark]) -> Recorded:
+    def recorded(self, run: Run, marks: Sequence[LogLengths]) -> LoggedInit:
         """All that was recorded up to the last mark."""
         logs = [tuple(reader.entries[:end]) for reader, end in zip(self._readers, marks[-1], strict=True)]
         sizes = [os.fstat(file.fd).st_size for file in self.disks]
-        return Recorded(run, tuple(sizes), tuple(self._bases), tuple(logs), tuple(marks))
+        return LoggedInit(run, tuple(sizes), tuple(self._bases), tuple(logs), tuple(marks))
 
     def check(self) -> None:
         """Compare each log with its disk, once nothing writes there any more. MachineError when they disagree."""

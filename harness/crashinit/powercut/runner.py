@@ -14,7 +14,7 @@ from crashinit.machine.protocol import Machine, Provider, Template
 from crashinit.plan import Point, Setup, Trial, quoted
 from crashinit.powercut import disk
 from crashinit.powercut.layout import layout_of, plug, populated
-from crashinit.powercut.record import Recorded, Recorder, detach
+from crashinit.powercut.record import LoggedInit, Recorder, detach
 from crashinit.powercut.states import CrashState
 from crashinit.scenario import POWER_CUT
 from crashinit.trial import TrialRunner, nothing_fired
@@ -32,7 +32,7 @@ class PowerCutRunner(TrialRunner):
         super().__init__(provider, adapter)
         self.out = out
         self._warm: Template | None = None
-        self._recorded: dict[str, Recorded] = {}
+        self._recorded: dict[str, LoggedInit] = {}
 
     def warm_template(self) -> Template:
         """A machine in which a driver has run before, so that its kernel has read all that a trial needs."""
@@ -70,7 +70,7 @@ class PowerCutRunner(TrialRunner):
             machine.run("sync").check()
         return [file.sparsed_to(File.on_disk()) for file in disks], before
 
-    def record(self, setup: Setup) -> tuple[Recorded, Evidence]:
+    def record(self, setup: Setup) -> tuple[LoggedInit, Evidence]:
         """Record an init without faults; also its evidence, which trials are judged against.
 
         Raises DriverError when the driver does not even start without a fault.
@@ -88,7 +88,7 @@ class PowerCutRunner(TrialRunner):
             recorder.check()
         return recorded, evidence
 
-    def record_again(self, first: Trial) -> Recorded:
+    def record_again(self, first: Trial) -> LoggedInit:
         """Record the init after a trial's power cut, whether it succeeds or not.
 
         Raises CrashinitError when it cannot be recorded: the root does not mount, or log and disk disagree.
@@ -124,7 +124,7 @@ class PowerCutRunner(TrialRunner):
         seconds.parts["guest"] = seconds.guest
         return evidence, seconds.parts
 
-    def boot(self, trial: Trial, recorded: Recorded, state: CrashState, seconds: Seconds) -> Evidence:
+    def boot(self, trial: Trial, recorded: LoggedInit, state: CrashState, seconds: Seconds) -> Evidence:
         """The power comes back: a machine finds the disks of a crash state."""
         with seconds.part("image"):
             disks = recorded.disks(state)
@@ -141,7 +141,7 @@ class PowerCutRunner(TrialRunner):
             evidence = self._examine(driven, trial.id, run, fired, recorded.before, [], trial.restarts)
         return evidence.model_copy(update={"fault": POWER_CUT, "earlier": list(recorded.earlier)})
 
-    def recorded(self, trial: Trial) -> tuple[Recorded, CrashState]:
+    def recorded(self, trial: Trial) -> tuple[LoggedInit, CrashState]:
         """The recording that a trial's (last) power cut struck, and the crash state that it left. Raises UsageError."""
         first, _, second = trial.state.partition(THEN)
         name = recording_name(trial.setup, trial.earlier, first)
@@ -151,9 +151,9 @@ class PowerCutRunner(TrialRunner):
             raise UsageError(f"the recording '{name}' has no crash state '{trial.id}'.")
         return recorded, state
 
-    def _read(self, name: str) -> Recorded:
+    def _read(self, name: str) -> LoggedInit:
         if name not in self._recorded:
-            self._recorded[name] = Recorded.read(self.out / RECORDINGS / name)
+            self._recorded[name] = LoggedInit.read(self.out / RECORDINGS / name)
         return self._recorded[name]
 
 

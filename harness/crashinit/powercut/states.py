@@ -17,7 +17,7 @@ TORN = 1  # states of one moment with a torn write
 ATOM = 8  # sectors that a disk writes as a whole: a physical sector of 4096 bytes
 SEED = "crashinit"
 
-Mark = tuple[int, ...]  # for each disk: how many entries its log had
+LogLengths = tuple[int, ...]  # for each disk: how many entries its log had
 
 
 @dataclass(frozen=True)
@@ -51,28 +51,32 @@ class CrashState:
     cuts: tuple[Cut, ...]  # one for each disk
 
 
-def unflushed(log: Sequence[Entry], end: int) -> Cut:
+def durable_part(log: Sequence[Entry], end: int) -> Cut:
     """What a disk keeps for certain of the first `end` entries."""
     begin = next((index + 1 for index in range(end - 1, -1, -1) if log[index].flushes), 0)
     return Cut(begin, tuple(index for index in range(begin, end) if log[index].durable))
 
 
-def all_of(log: Sequence[Entry], end: int) -> Cut:
+def everything_up_to(log: Sequence[Entry], end: int) -> Cut:
     """A disk that keeps all of the first `end` entries."""
-    begin = unflushed(log, end).prefix
+    begin = durable_part(log, end).prefix
     return Cut(begin, tuple(range(begin, end)))
 
 
 def loose(log: Sequence[Entry], end: int) -> list[int]:
     """Indices of those of the first `end` entries that a disk may keep or lose."""
-    return [index for index in range(unflushed(log, end).prefix, end) if log[index].changes and not log[index].durable]
+    return [
+        index for index in range(durable_part(log, end).prefix, end) if log[index].changes and not log[index].durable
+    ]
 
 
-def crash_states(logs: Sequence[Sequence[Entry]], marks: Sequence[Mark], seed: str = SEED) -> Iterator[CrashState]:
+def crash_states(
+    logs: Sequence[Sequence[Entry]], marks: Sequence[LogLengths], seed: str = SEED
+) -> Iterator[CrashState]:
     """The states of a run, in its order. `marks[n]` is the mark before operation n; the last one is after all.
 
     Several disks have no common clock, so that a flush is a moment of its own only where no other disk was written
-    to during the same operation; `untold` counts the others.
+    to during the same operation; `flushes_without_a_moment` counts the others.
     """
     last = len(marks) - 1
     for n, mark in enumerate(marks):
@@ -83,13 +87,13 @@ def crash_states(logs: Sequence[Sequence[Entry]], marks: Sequence[Mark], seed: s
         for number, (disk, flush) in enumerate(flushes(logs, mark, marks[n + 1]), start=1):
             at = tuple(flush if index == disk else end for index, end in enumerate(mark))
             state = CrashState(n, "during", f"flush-{number}", ())
-            cuts = [unflushed(log, end) for log, end in zip(logs, at, strict=True)]
-            cuts[disk] = all_of(logs[disk], flush)
+            cuts = [durable_part(log, end) for log, end in zip(logs, at, strict=True)]
+            cuts[disk] = everything_up_to(logs[disk], flush)
             yield replace(state, cuts=tuple(cuts))
             yield from _sampled(logs, at, replace(state, name=f"{state.name}-"), seed)
 
 
-def flushes(logs: Sequence[Sequence[Entry]], begin: Mark, end: Mark) -> list[tuple[int, int]]:
+def flushes(logs: Sequence[Sequence[Entry]], begin: LogLengths, end: LogLengths) -> list[tuple[int, int]]:
     """(disk, index) of the flushes between two marks, if only one disk was used there."""
     used = [disk for disk in range(len(logs)) if begin[disk] < end[disk]]
     if len(used) != 1:
@@ -98,7 +102,7 @@ def flushes(logs: Sequence[Sequence[Entry]], begin: Mark, end: Mark) -> list[tup
     return [(disk, index) for index in range(begin[disk], end[disk]) if logs[disk][index].flushes]
 
 
-def untold(logs: Sequence[Sequence[Entry]], marks: Sequence[Mark]) -> int:
+def flushes_without_a_moment(logs: Sequence[Sequence[Entry]], marks: Sequence[LogLengths]) -> int:
     """How many flushes are no moment of their own, because several disks were used in one operation."""
     return sum(
         log[index].flushes
@@ -109,10 +113,10 @@ def untold(logs: Sequence[Sequence[Entry]], marks: Sequence[Mark]) -> int:
     )
 
 
-def _moment(logs: Sequence[Sequence[Entry]], at: Mark, state: CrashState, seed: str) -> Iterator[CrashState]:
+def _moment(logs: Sequence[Sequence[Entry]], at: LogLengths, state: CrashState, seed: str) -> Iterator[CrashState]:
     """The states of one moment: nothing loose kept, all of it, all of one disk only, and a sample of the others."""
-    none = [unflushed(log, end) for log, end in zip(logs, at, strict=True)]
-    every = [all_of(log, end) for log, end in zip(logs, at, strict=True)]
+    none = [durable_part(log, end) for log, end in zip(logs, at, strict=True)]
+    every = [everything_up_to(log, end) for log, end in zip(logs, at, strict=True)]
     yield replace(state, name=f"{state.name}none", cuts=tuple(none))
     yield replace(state, name=f"{state.name}all", cuts=tuple(every))
     if len(logs) > 1:
@@ -122,7 +126,7 @@ def _moment(logs: Sequence[Sequence[Entry]], at: Mark, state: CrashState, seed: 
     yield from _sampled(logs, at, state, seed)
 
 
-def _sampled(logs: Sequence[Sequence[Entry]], at: Mark, state: CrashState, seed: str) -> Iterator[CrashState]:
+def _sampled(logs: Sequence[Sequence[Entry]], at: LogLengths, state: CrashState, seed: str) -> Iterator[CrashState]:
     """Subsets of what is loose, and torn writes. Fewer than two loose writes have no subset of their own."""
     loose_entries = [(disk, index) for disk, log in enumerate(logs) for index in loose(log, at[disk])]
     # The seed of a moment is what came before it, not its place in the trace: a shorter trace changes nothing else.
@@ -150,11 +154,11 @@ def _tears(entry: Entry) -> list[int]:
 
 
 def _cuts(
-    logs: Sequence[Sequence[Entry]], at: Mark, kept: Sequence[tuple[int, int]], torn: tuple[int, int, int] | None
+    logs: Sequence[Sequence[Entry]], at: LogLengths, kept: Sequence[tuple[int, int]], torn: tuple[int, int, int] | None
 ) -> tuple[Cut, ...]:
     cuts = []
     for disk, (log, end) in enumerate(zip(logs, at, strict=True)):
-        certain = unflushed(log, end)
+        certain = durable_part(log, end)
         indices = {*certain.kept, *(index for owner, index in kept if owner == disk)}
         tear = torn[1:] if torn and torn[0] == disk else None
         if tear:  # what is durable by itself stays, also when it came later

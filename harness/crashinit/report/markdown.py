@@ -11,7 +11,9 @@ AT_THE_START = re.compile(r"^(\s*)(?:([#>=+-])|(\d+)([.)]))")
 
 def text(said: str) -> str:
     """A text within a line or a cell of a table: no mark in it has an effect, and no line feed ends the line."""
-    escaped = MARKS.sub(lambda found: "".join(f"\\{mark}" for mark in found[0]), one_line(said, None).replace("\t", " "))
+    escaped = MARKS.sub(
+        lambda found: "".join(f"\\{mark}" for mark in found[0]), one_line(said, None).replace("\t", " ")
+    )
     return AT_THE_START.sub(_escaped, escaped)
 
 
