@@ -13,6 +13,7 @@ from crashinit.contract.verdict import Verdict
 from crashinit.machine.protocol import Provider
 from crashinit.machine.provider import get_provider
 from crashinit.plan import Point, Setup, Trial
+from crashinit.trace import READS
 from crashinit.trial import TrialRunner
 
 pytestmark = pytest.mark.xdist_group("trial")
@@ -128,6 +129,19 @@ def test_a_failed_call_is_reported_and_the_next_init_converges(
     assert "Cannot allocate memory" in evidence.fault_run.stderr
     assert len(evidence.reinits) == 1
     assert end(evidence, reference) == ("converged", "")
+
+
+def test_only_the_init_that_an_error_strikes_is_stopped_where_it_asks(runner: TrialRunner) -> None:
+    """A stop takes time: the inits that follow are held at nothing that only asks."""
+    point = Point("", "during", 0, "loop.get-status data#1")
+    trial = replace(error(point, "ENXIO", "once"), setup=replace(SETUP, reads=True))
+    evidence, _ = runner.run(trial)
+
+    assert evidence.fired is not None and evidence.fired.kind in READS
+    assert evidence.reinits and evidence.again is not None
+    later = [operation.kind for run in (*evidence.reinits, evidence.again) for operation in run.operations]
+    assert "loop.configure" in later
+    assert not set(later) & set(READS)
 
 
 def test_an_error_that_lasts_and_strikes_no_further_call_is_merged(runner: TrialRunner, pool: Point) -> None:

@@ -50,8 +50,10 @@ class Driven:
         self.stops: list[Run] = []  # the ends of daemons ahead of another init
         self._daemon: str | None = None  # the gate of the daemon that runs
 
-    def begin_init(self, stop: str | int) -> dict[str, Any]:
+    def begin_init(self, stop: str | int, *, reads: bool = False) -> dict[str, Any]:
         """Start the init under the gate; the gate's state when it is held, has ended, or is ready.
+
+        With `reads` what only asks is an operation as well. A stop costs the machine's time, so nobody else pays for it.
 
         A daemon that runs is ended first, in the orderly way: its init is its start. How it ended stays in `stops`.
         """
@@ -70,7 +72,7 @@ class Driven:
                 deadline=self.setup.deadline,
                 stop=stop,
                 ready=self.adapter.ready.condition if self.adapter.ready else None,
-                reads=self.setup.reads,
+                reads=reads,
             )
         except GuestError as error:
             if NO_PROGRAM in str(error):
@@ -93,10 +95,10 @@ class Driven:
             run = run.model_copy(update={"exit": ENDED_EARLY, "stderr": f"{run.stderr.rstrip()}\n{said}".lstrip()})
         return run
 
-    def init(self) -> Run:
-        """One init from start to end."""
+    def init(self, *, reads: bool = False) -> Run:
+        """One init from start to end; see `begin_init` for `reads`."""
         with self.seconds.part("init"):
-            run = self.finish(self.begin_init("never")["gate"])
+            run = self.finish(self.begin_init("never", reads=reads)["gate"])
         self.seconds.guest += run.seconds
         return run
 

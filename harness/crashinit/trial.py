@@ -74,7 +74,7 @@ class TrialRunner:
         seconds = Seconds()
         with given.clone() as machine:
             driven = Driven(machine, self.adapter, setup, seconds)
-            run = driven.init()
+            run = driven.init(reads=setup.reads)
             evidence = self._examine(driven, "reference", run, None, given.before, [run], 1)
         return evidence, seconds.parts
 
@@ -82,7 +82,7 @@ class TrialRunner:
         """What an init does beyond its first `count` operations; None if it ends there, so that no boundary is left."""
         with self.given(setup).clone() as machine:
             driven = Driven(machine, self.adapter, setup)
-            state = driven.begin_init(count + 1)
+            state = driven.begin_init(count + 1, reads=setup.reads)
             driven.finish(state["gate"])
         found = state["operation"]
         return OperationRecord.model_validate(found) if found else None
@@ -224,7 +224,7 @@ class TrialRunner:
             given = self.given(setup)
             machine = given.clone(forkable=True)
             try:
-                state = Driven(machine, self.adapter, setup).begin_init(point.operation)
+                state = Driven(machine, self.adapter, setup).begin_init(point.operation, reads=setup.reads)
             except BaseException:
                 machine.close()
                 raise
@@ -241,7 +241,13 @@ class TrialRunner:
             driven = Driven(machine, self.adapter, trial.setup)
             machine.call("gate_kill", gate=first.state["gate"], victim=trial.victim)
             run = driven.finish(first.state["gate"])
-            return Recording(machine, driven.begin_init(trial.point.operation), trial.setup, first.before, (run,))
+            return Recording(
+                machine,
+                driven.begin_init(trial.point.operation, reads=trial.setup.reads),
+                trial.setup,
+                first.before,
+                (run,),
+            )
         except BaseException:
             machine.close()
             raise
