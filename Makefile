@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 WORKERS ?= 2
 OUT ?= reports/steps
 
-.PHONY: run test conditions conformance mutants alarms observer lint bench vagrant setup clean
+.PHONY: run test conditions conformance mutants alarms observer lint bench profile vagrant setup clean
 .DEFAULT_GOAL := help
 
 help:
@@ -18,6 +18,7 @@ help:
 	@echo 'make observer  an init of each driver under the gate and under strace: they must see the same'
 	@echo 'make lint    ruff and mypy --strict'
 	@echo 'make bench   clone against cold boot, what the harness costs beside the driver, a trial under both providers'
+	@echo 'make profile where the seconds of one trial go, on the host and in the guest'
 	@echo 'make vagrant the same trials under Vagrant and under QEMU, compared; only some with SAMPLE=words as for -k'
 	@echo 'make clean   remove .venv; the cache stays (crashinit keeps it small)'
 
@@ -69,6 +70,9 @@ observer: setup
 
 bench: setup
 	$(BIN)/python -m benchmarks
+
+profile: setup
+	$(BIN)/python -m benchmarks.profile
 
 # SAMPLE: which trials of the five steps, in the words of -k; empty: all of them.
 vagrant: setup
