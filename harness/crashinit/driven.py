@@ -53,7 +53,7 @@ class Driven:
     def begin_init(self, stop: str | int, *, reads: bool = False) -> dict[str, Any]:
         """Start the init under the gate; the gate's state when it is held, has ended, or is ready.
 
-        With `reads` what only asks is an operation as well. A stop costs the machine's time, so nobody else pays for it.
+        With `reads` what only asks is an operation as well; each stop costs the machine time.
 
         A daemon that runs is ended first, in the orderly way: its init is its start. How it ended stays in `stops`.
         """
