@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from thindriver import base, kernel, loop
+from thindriver.errors import DriverError
 
 UUID = "8f6a1c1e-2b3c-4d5e-8f90-a1b2c3d4e5f6"
 needs_loop = pytest.mark.skipif(
@@ -32,3 +33,29 @@ def test_type_and_uuid_are_read_from_the_superblock(tmp_path: Path, filesystem: 
     attached.close()
 
     assert found == ((filesystem, UUID) if filesystem else ("", ""))
+
+
+def test_all_that_a_program_complained_is_passed_on(tmp_path: Path) -> None:
+    """Its last line often names no cause: each line is told, on one."""
+    lock = os.open(tmp_path, os.O_RDONLY)
+    script = "echo 'tune2fs: Input/output error' >&2; echo >&2; echo '  no superblock' >&2; exit 1"
+    try:
+        with pytest.raises(DriverError, match=r"ended with 1: tune2fs: Input/output error; no superblock$"):
+            base._run(["sh", "-c", script], lock)
+    finally:
+        os.close(lock)
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("/dev/dm-1 is apparently in use by the system", "in use by the system (Device or resource busy)"),
+        ("/dev/dm-1: Device or resource busy: apparently in use", "apparently in use"),
+        ("x" * 5000, "x" * base.SAID),
+        (" \n", ""),
+    ],
+)
+def test_a_complaint_is_short_and_names_a_busy_device_as_the_kernel_does(said: str, told: str) -> None:
+    """e2fsprogs has words of its own for a device that somebody holds; a program that writes without end is cut."""
+    assert base._reason(said).endswith(told)
+    assert len(base._reason(said)) <= base.SAID + 40

@@ -1,12 +1,16 @@
 """thindriver.dm in a machine: the kernel's answers, however long they are."""
 
 import json
+import socket
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from crashinit.adapters import load
 from crashinit.machine.protocol import Machine, Provider
+from thindriver import dm
+from thindriver.errors import DriverError
 
 # 300 devices with names as long as layers have: 35 KB. A table of 600 lines: 34 KB.
 MANY = """
@@ -18,6 +22,14 @@ print(json.dumps(dm.names("docker-254:0-1-")))
 LONG = """
 from thindriver import dm
 print(json.dumps([[target.start, target.kind] for target in dm.table("long")]))
+"""
+NONE = """
+from thindriver import dm
+from thindriver.errors import DriverError
+try:
+    dm.existing("none")
+except DriverError as error:
+    print(json.dumps([dm.info("none"), str(error)]))
 """
 
 
@@ -46,3 +58,24 @@ def test_a_table_of_any_length_is_read(machine: Machine) -> None:
     machine.run("dmsetup", "create", "long", input=lines).check()
 
     assert answer(machine, LONG) == [[8 * n, "zero"] for n in range(600)]
+
+
+def test_a_device_that_has_to_be_there_is_missed_in_the_kernels_words(machine: Machine) -> None:
+    """Where there may be none, none is an answer; where there must be one, its lack is told with the kernel's cause."""
+    assert answer(machine, NONE) == [None, "cannot look up the device 'none': No such device or address"]
+
+
+def test_a_control_node_that_leads_nowhere_is_not_a_missing_device(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The error of a node without a driver is the one that a missing device has; it is told as what it is.
+
+    open(2): ENXIO, also for a socket's file, which stands here for such a node.
+    """
+    node = tmp_path / "control"
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(node))
+        monkeypatch.setattr(dm, "CONTROL", str(node))
+
+        with pytest.raises(DriverError, match=f"cannot look up the device 'x': '{node}': No such device or address"):
+            dm.info("x")

@@ -42,6 +42,18 @@ def test_a_program_s_words_and_status_come_back(tmp_path: Path) -> None:
         os.close(lock)
 
 
+def test_a_call_that_is_interrupted_without_end_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python repeats a call on EINTR; here for a while only, in processor time."""
+    monkeypatch.setattr("thindriver.kernel.CALL_BUDGET", 0.05)
+
+    def repeated() -> None:
+        while True:
+            os.getpid()
+
+    with pytest.raises(InterruptedError):
+        kernel.bounded(repeated)
+
+
 def wait_for(path: Path) -> str:
     deadline = time.monotonic() + 30
     while not (path.exists() and path.read_text().endswith("\n")):
