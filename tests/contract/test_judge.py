@@ -6,8 +6,9 @@ import pytest
 from crashinit.contract.clauses import CLAUSES
 from crashinit.contract.judge import judge, outcome, restarts, without_fault
 from crashinit.contract.leftovers import PARTS
-from crashinit.contract.observation import Evidence, FileEntry, Observation
-from crashinit.contract.verdict import Verdict
+from crashinit.contract.observation import Evidence, FileEntry, Mount, Observation
+from crashinit.contract.verdict import SHOWN, Verdict
+from crashinit.printable import LIMIT
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -42,6 +43,22 @@ def test_a_failed_clause_diverges_and_names_all() -> None:
     assert reason == (
         "C04 no-leaks: dm device 'docker-254:0-1234-pool' is suspended (also failed: C13, C17)"
     )  # fmt: skip
+
+
+def test_a_reason_is_short_whatever_was_left_behind() -> None:
+    """Thousands of leftovers with long names are some of them, and how many more there are."""
+    name, count = "x" * 200, 3000
+    mounts = [Mount(source="t", target=f"/var/lib/thin/{name}{n}", fstype="tmpfs", options="rw") for n in range(count)]
+    result, reason = end(spoil(evidence(), add("mounts", *mounts)))
+
+    assert result == "diverged"
+    assert reason.startswith("C04 no-leaks: ")
+    assert f"; and {count - SHOWN} more" in reason
+    long = name * 100
+    result, reason = end(
+        spoil(evidence(), add("mounts", mounts[0].model_copy(update={"target": f"/var/lib/thin/{long}"})))
+    )
+    assert (result, len(reason) < 2 * LIMIT) == ("diverged", True)
 
 
 @pytest.mark.parametrize("part", ["after", "after_again", "again", "exercise", "after_shutdown"])

@@ -4,10 +4,14 @@ from typing import Any
 
 import pytest
 from crashinit.contract.observation import Run
+from crashinit.errors import GuestError
 from crashinit.machine.protocol import Machine
 
 ROOT = "/var/lib/test"
 TRAP = "trap 'echo bye; exit 5' TERM"
+# The agent may poll five descriptors at once, and a gate has six (poll(2), EINVAL): with the next call of the daemon
+# the gate fails, and ends it.
+BREAK = "prlimit --nofile=5: --pid $PPID; while kill -0 $0 2>/dev/null; do :; done; prlimit --nofile=1024: --pid $PPID"
 LISTEN = "import signal,socket; s = socket.socket(socket.AF_UNIX); s.bind('/run/test.sock'); s.listen(); signal.pause()"
 
 
@@ -42,6 +46,18 @@ def test_a_daemon_is_ready_when_a_line_of_its_log_says_so(machine: Machine) -> N
     assert (ended.exit, ended.timed_out) == (5, False)
     assert ended.stdout.endswith("bye\n")
     assert machine.call("gate_stop", gate=state["gate"], deadline=1.0) is None
+
+
+def test_a_gate_that_fails_after_the_init_is_told(machine: Machine) -> None:
+    """What a daemon does when its gate is gone is not its own doing: whoever asks for its end gets the gate's error."""
+    loop = f"while :; do mkdir {ROOT}/later; rmdir {ROOT}/later; done"
+    state = start(machine, "sh", "-c", f"mkdir {ROOT}; echo $$; echo up; {loop}", ready={"log": "^up$"})
+    pid = finish(machine, state).stdout.split()[0]
+    assert machine.run("sh", "-c", BREAK, pid, timeout=60.0).exit == 0
+
+    with pytest.raises(GuestError, match=r"the gate failed: OSError: .*Invalid argument"):
+        stop(machine, state)
+    assert machine.run("true").exit == 0
 
 
 def test_a_line_without_an_end_is_no_line_yet(machine: Machine) -> None:

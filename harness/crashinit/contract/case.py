@@ -8,7 +8,7 @@ from crashinit.contract.formats import DriverMetadata, read
 from crashinit.contract.names import device_named
 from crashinit.contract.observation import Evidence, Observation
 from crashinit.contract.said import succeeded
-from crashinit.contract.verdict import BrokenStateError, NotApplicableError, NotSeenError
+from crashinit.contract.verdict import SHOWN, BrokenStateError, NotApplicableError, NotSeenError, listed
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ class Case:
         """The same, but a file that cannot be read is a failure."""
         metadata = self.metadata(observation)
         if metadata.unreadable:
-            raise BrokenStateError("; ".join(metadata.unreadable.values()))
+            raise BrokenStateError(listed([*metadata.unreadable.values()], SHOWN))
         return metadata
 
     def pool_table(self, observation: Observation) -> PoolTable:

@@ -73,4 +73,4 @@ def _judge_one(clause_id: str, case: Case) -> Verdict:
         verdict = CLAUSES[clause_id].judge(case)
     except EarlyVerdictError as early:
         verdict = early.verdict
-    return replace(verdict, reason=one_line(verdict.reason, None))
+    return replace(verdict, reason=one_line(verdict.reason))

@@ -6,7 +6,7 @@ from crashinit.contract.canonical import Difference, canonical, differences, mas
 from crashinit.contract.case import Case
 from crashinit.contract.observation import Observation, OperationRecord
 from crashinit.contract.said import ending, succeeded
-from crashinit.contract.verdict import NotSeenError, Verdict
+from crashinit.contract.verdict import NotSeenError, Verdict, listed
 
 SHOWN = 4  # differences that a reason lists
 
@@ -41,7 +41,7 @@ def idempotent(case: Case) -> Verdict:
     findings = [f"one more init ran '{operation.object}'" for operation in again.operations if runs_mkfs(operation)]
     changes = _compare(case, case.after_again(), case.after(), "C11")
     if changes:
-        findings.append(f"one more init changed the state: {_listed(changes)}")
+        findings.append(f"one more init changed the state: {listed(changes, SHOWN)}")
     return Verdict.of(findings)
 
 
@@ -52,7 +52,7 @@ def equivalent(case: Case) -> Verdict:
     """
     changes = _compare(case, case.after(), case.fault_free(), "C13")
     if changes:
-        return Verdict("fail", f"the state is not that of an init without faults: {_listed(changes)}")
+        return Verdict("fail", f"the state is not that of an init without faults: {listed(changes, SHOWN)}")
     return Verdict("pass")
 
 
@@ -65,9 +65,3 @@ def _compare(case: Case, here: Observation, there: Observation, clause: str) -> 
     form = min(here.format, there.format)
     states = (masked(canonical(observation, case.expectation, form), clause) for observation in (here, there))
     return differences(*states)
-
-
-def _listed(changes: list[Difference]) -> str:
-    more = len(changes) - SHOWN
-    listed = "; ".join(str(change) for change in changes[:SHOWN])
-    return f"{listed}; and {more} more" if more > 0 else listed

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 from crashinit.events import ClauseStatus
 
+SHOWN = 20  # findings that a reason lists
+
 
 @dataclass(frozen=True)
 class Verdict:
@@ -25,7 +27,14 @@ class Verdict:
     @classmethod
     def of(cls, findings: Sequence[str]) -> "Verdict":
         """A pass if nothing was found, else a failure that lists the findings."""
-        return cls("fail", "; ".join(findings)) if findings else cls("pass")
+        return cls("fail", listed(findings, SHOWN)) if findings else cls("pass")
+
+
+def listed(findings: Sequence[object], most: int) -> str:
+    """The first findings as one reason, and how many more there are: a driver may leave thousands of things behind."""
+    more = len(findings) - most
+    shown = "; ".join(str(finding) for finding in findings[:most])
+    return f"{shown}; and {more} more" if more > 0 else shown
 
 
 class EarlyVerdictError(Exception):

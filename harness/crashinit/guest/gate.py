@@ -124,6 +124,7 @@ class Gate:
     def resume(self, stop: str | int, number: int = 0, forever: bool = False) -> dict[str, Any]:
         """Let the held operation run, or fail with errno `number`; go on to the next stop."""
         with self._change:
+            self._check()
             if self._held is None:
                 raise GateError(f"the gate '{self.ident}' holds no operation")
             operation = self._records.all[-1]
