@@ -34,7 +34,7 @@ def test_every_adapter_that_comes_along_is_whole(name: str) -> None:
     adapter = load(name)
 
     assert adapter.name == name
-    assert all(file.path(adapter.base).exists() for file in adapter.install.files)
+    assert all(file.path(adapter.directory).exists() for file in adapter.install.files)
     assert set(adapter.not_applicable) <= set(CLAUSES)
     assert set(adapter.absent) <= set(STEPS)
     assert expectation_of(adapter, (), 60.0).base_size >= 16 << 20
@@ -43,7 +43,7 @@ def test_every_adapter_that_comes_along_is_whole(name: str) -> None:
 @pytest.mark.parametrize("name", ["dockerd", "containers-storage", "containerd"])
 def test_a_driver_is_described_in_less_than_thirty_lines(name: str) -> None:
     """An adapter file stays a page that its reader takes in at once."""
-    path = load(name).base / f"{name}.toml"
+    path = load(name).directory / f"{name}.toml"
 
     assert len(path.read_text().splitlines()) < 30
 
@@ -55,7 +55,7 @@ def test_a_driver_is_described_in_less_than_thirty_lines(name: str) -> None:
         (DAEMON.replace('init = ["d"]', ""), "the key 'init' is missing"),
         (DAEMON.replace('["d"]', "[]"), "'init' is [], but must be a list of at least 1 item"),
         (DAEMON + "initialise = []", "unknown key 'initialise': "),
-        (DAEMON + "base = '/'", "'base' is not a key of an adapter file"),
+        (DAEMON + "directory = '/'", "'directory' is not a key of an adapter file"),
         (DAEMON + "metadata = 'btrfs'", "'metadata' is 'btrfs', but may only be 'docker'"),
         (DAEMON.replace('log = "ready"', 'log = "r", file = "/f"'), "'ready': give one of 'log', 'file' and 'socket'"),
         (DAEMON.replace('log = "ready"', ""), "'ready': give one of 'log', 'file' and 'socket'"),
@@ -121,7 +121,7 @@ def test_a_source_that_does_not_exist(tmp_path: Path) -> None:
     adapter = load(written(tmp_path, text))
 
     with pytest.raises(UsageError, match=f"'{tmp_path}/nonesuch' does not exist"):
-        adapter.install.files[0].path(adapter.base)
+        adapter.install.files[0].path(adapter.directory)
 
 
 @pytest.mark.parametrize(

@@ -151,4 +151,4 @@ def test_patch_applies(mutant: Mutant, tmp_path: Path) -> None:
     """The patch fits the driver as it is, so that no mutant is left behind when the driver changes."""
     adapter = load(str(mutant.adapter(tmp_path)))
 
-    assert adapter.install.files[0].path(adapter.base) == tmp_path / "driver" / "thindriver"
+    assert adapter.install.files[0].path(adapter.directory) == tmp_path / "driver" / "thindriver"

@@ -169,7 +169,7 @@ def test_second_power_cut(explored: Campaign) -> None:
 def test_second_power_cut_after_a_state_that_does_not_mount(explored: Campaign, tmp_path: Path) -> None:
     """The init after it cannot be recorded: that is the error of one trial, and the others are planned all the same."""
     name = recording_name(explored.setup)
-    damaged = replace(explored.recorded, bases=tuple(() for _ in explored.recorded.bases))
+    damaged = replace(explored.recorded, initial=tuple(() for _ in explored.recorded.initial))
     damaged.store(tmp_path / RECORDINGS / name)
     with PowerCutRunner(explored.runner.provider, ADAPTER, tmp_path) as runner:
         [trial], said = second_cuts(runner, explored.trials[:1], 3)

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from crashinit.report.kinds import came_up, restarts
+from crashinit.report.kinds import came_up, in_words
 
 from .events import failing, results
 
@@ -17,7 +17,7 @@ def test_whether_an_init_succeeded_is_known_without_any_clause(recovered: bool, 
     """A driver that is exempt from the clauses on what comes after success may succeed all the same."""
     result = replace(SECOND, recovered=recovered)
 
-    assert (came_up(result), restarts(result)) == (recovered, said)
+    assert (came_up(result), in_words(result)) == (recovered, said)
 
 
 @pytest.mark.parametrize(("clause", "status"), [("C10", "pass"), ("C11", "fail")])

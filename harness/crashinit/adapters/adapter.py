@@ -72,9 +72,9 @@ class Source(Part):
     source: str = Field(min_length=1)  # a path relative to the adapter file, or "python:<an importable package>"
     target: GuestPath
 
-    def path(self, base: Path) -> Path:
+    def path(self, directory: Path) -> Path:
         """Where it lies on the host; raises UsageError when it is not there, or neither file nor directory."""
-        path = self._package() if self.source.startswith(PYTHON) else (base / self.source).resolve()
+        path = self._package() if self.source.startswith(PYTHON) else (directory / self.source).resolve()
         if not path.exists():
             raise UsageError(f"the adapter's source '{path}' does not exist.")
         if not (path.is_file() or path.is_dir()):
@@ -175,7 +175,7 @@ class Adapter(Part):
     devices: Devices = Devices()
     install: Install = Install()
     populate: Populate | None = None
-    base: Path = HERE  # the directory that relative sources are meant from
+    directory: Path = HERE  # the directory that relative sources are meant from
 
     @model_validator(mode="before")
     @classmethod
@@ -289,7 +289,7 @@ class Adapter(Part):
         found: list[Upload] = []
         for file in self.install.files:
             with self._naming(file.source):
-                found.append((file.path(self.base), file.target))
+                found.append((file.path(self.directory), file.target))
         return found
 
     @contextmanager
@@ -333,10 +333,10 @@ def load(name: str) -> Adapter:
         data = tomlfile.read(text)
     except ValueError as error:
         raise UsageError(f"'{path}': not valid TOML: {error}.") from error
-    if "base" in data:
-        raise UsageError(f"'{path}': 'base' is not a key of an adapter file.")
+    if "directory" in data:
+        raise UsageError(f"'{path}': 'directory' is not a key of an adapter file.")
     try:
-        adapter = Adapter(**data, base=path.resolve().parent)
+        adapter = Adapter(**data, directory=path.resolve().parent)
     except ValidationError as error:
         fault = refused.first(error)
         keys = [part for part in fault["loc"] if isinstance(part, str)]

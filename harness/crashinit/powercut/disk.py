@@ -53,14 +53,14 @@ def differ(one: File, other: File) -> int | None:
 class Identity:
     """What an image is, in one number: equal images have equal numbers, however they came about.
 
-    It is the exclusive or of a digest of each sector that differs from the base, so that a further write costs what
+    It is the exclusive or of a digest of each sector that differs from the origin, so that a further write costs what
     it writes and not what the disk holds.
     """
 
-    def __init__(self, base: File) -> None:
-        self._base = base
+    def __init__(self, origin: File) -> None:
+        self._origin = origin
         self._sectors: dict[int, int] = {}  # digest of what a sector holds now
-        self._blank: dict[int, int] = {}  # digest of what it holds in the base
+        self._blank: dict[int, int] = {}  # digest of what it holds in the origin
         self._value = 0
 
     def add(self, entries: Iterable[Entry]) -> int:
@@ -90,7 +90,7 @@ class Identity:
 
     def _of_base(self, sector: int) -> int:
         if sector not in self._blank:
-            self._blank[sector] = _digest(sector, os.pread(self._base.fd, SECTOR, sector * SECTOR))
+            self._blank[sector] = _digest(sector, os.pread(self._origin.fd, SECTOR, sector * SECTOR))
         return self._blank[sector]
 
 

@@ -38,7 +38,7 @@ def distinct(recorded: LoggedInit, states: Iterable[CrashState]) -> Distinct:
 
     The states come in the order of the run.
     """
-    identities = [Identity(base) for base in recorded.base()]
+    identities = [Identity(content) for content in recorded.initial_disks()]
     reached = [0] * len(identities)
     seen: Counter[tuple[int, ...]] = Counter()
     found = []

@@ -33,7 +33,7 @@ class LoggedInit:
 
     run: Run
     sizes: tuple[int, ...]  # bytes of each disk
-    bases: tuple[tuple[Entry, ...], ...]  # writes that make each disk's content before the run on a blank one
+    initial: tuple[tuple[Entry, ...], ...]  # writes that make each disk's content before the run on a blank one
     logs: tuple[tuple[Entry, ...], ...]
     marks: tuple[LogLengths, ...]  # before each operation, and after the run
     before: Observation | None = None  # what a used root looked like
@@ -48,20 +48,20 @@ class LoggedInit:
         """The crash states by the key of their operation and their name."""
         return {(self.operations[s.operation].key, s.name): s for s in crash_states(self.logs, self.marks)}
 
-    def base(self) -> list[File]:
+    def initial_disks(self) -> list[File]:
         """The disks before the run."""
-        return [disk.write(disk.blank(size), base) for size, base in zip(self.sizes, self.bases, strict=True)]
+        return [disk.write(disk.blank(size), content) for size, content in zip(self.sizes, self.initial, strict=True)]
 
     def disks(self, state: CrashState) -> list[File]:
         """The disks that a power cut leaves in this state."""
         return [
-            disk.write(base, cut.entries(entries))
-            for base, cut, entries in zip(self.base(), state.cuts, self.logs, strict=True)
+            disk.write(content, cut.entries(entries))
+            for content, cut, entries in zip(self.initial_disks(), state.cuts, self.logs, strict=True)
         ]
 
     def store(self, path: Path) -> None:
         """Keep it in a file, written in one step. Raises HostError."""
-        parts = [log.build(entries) for entries in (*self.bases, *self.logs)]
+        parts = [log.build(entries) for entries in (*self.initial, *self.logs)]
         head: dict[str, Any] = {
             "run": self.run.model_dump(),
             "sizes": self.sizes,
@@ -103,12 +103,12 @@ class LoggedInit:
 class Recorder:
     """Disks with logs in a machine, and the init that is recorded on them."""
 
-    def __init__(self, driven: Driven, bases: Sequence[File]) -> None:
-        """Plug in copies of the bases, and mount the root."""
+    def __init__(self, driven: Driven, initial: Sequence[File]) -> None:
+        """Plug in copies of these disks, and mount the root."""
         self._driven = driven
-        self._bases = [tuple(disk.pieces(base)) for base in bases]
-        self.disks = [base.copied_to(File.on_disk()) for base in bases]
-        self._logs = [File.on_disk() for _ in bases]
+        self._initial = [tuple(disk.pieces(content)) for content in initial]
+        self.disks = [content.copied_to(File.on_disk()) for content in initial]
+        self._logs = [File.on_disk() for _ in initial]
         self._readers = [log.Reader(file.fd) for file in self._logs]
         plug(driven.machine, self.disks, self._logs)
         layout_of(driven.setup).mount(driven.machine, driven.adapter.volume)
@@ -133,14 +133,14 @@ class Recorder:
         """All that was recorded up to the last mark."""
         logs = [tuple(reader.entries[:end]) for reader, end in zip(self._readers, marks[-1], strict=True)]
         sizes = [os.fstat(file.fd).st_size for file in self.disks]
-        return LoggedInit(run, tuple(sizes), tuple(self._bases), tuple(logs), tuple(marks))
+        return LoggedInit(run, tuple(sizes), tuple(self._initial), tuple(logs), tuple(marks))
 
     def check(self) -> None:
         """Compare each log with its disk, once nothing writes there any more. MachineError when they disagree."""
         self.mark()
-        for base, reader, held in zip(self._bases, self._readers, self.disks, strict=True):
+        for content, reader, held in zip(self._initial, self._readers, self.disks, strict=True):
             changes = [entry for entry in reader.entries if entry.changes]
-            replayed = disk.write(disk.blank(os.fstat(held.fd).st_size), [*base, *changes])
+            replayed = disk.write(disk.blank(os.fstat(held.fd).st_size), [*content, *changes])
             offset = disk.differ(replayed, held)
             if offset is not None:
                 raise MachineError(f"the log of a disk does not lead to its content: they differ at byte {offset}")

@@ -75,11 +75,11 @@ class PowerCutRunner(TrialRunner):
 
         Raises DriverError when the driver does not even start without a fault.
         """
-        bases, before = self.blank(setup)
+        initial, before = self.blank(setup)
         with self.warm_template().clone() as machine:
             machine.call("mark")
             driven = Driven(machine, layout_of(setup).adapted(self.adapter), setup)
-            recorder = Recorder(driven, bases)
+            recorder = Recorder(driven, initial)
             recorded = replace(recorder.init(), before=before)
             if said := trouble(recorded.run, self.adapter, setup):
                 raise DriverError(f"without any fault, on '{setup.given}' {said}")

@@ -34,7 +34,7 @@ from crashinit.events import (
 from crashinit.printable import all_on_one_line
 from crashinit.report.again import replay
 from crashinit.report.counts import MARKS, NO_STEP, table, worst
-from crashinit.report.kinds import Kind, first, how_often, is_wedge, kind_of, kinds, restarts, short
+from crashinit.report.kinds import Kind, first, how_often, in_words, is_wedge, kind_of, kinds, short
 from crashinit.report.title import name
 from crashinit.report.words import duration, many, middle_cut
 
@@ -327,7 +327,7 @@ def _kinds_of_failures(console: Console, results: Sequence[TrialResult], out: Pa
         if often := how_often(alike):
             line.append(f" ({often})", style="not bold default")
         if is_wedge(result):
-            line.append(f". {restarts(result)}", style="not bold default")
+            line.append(f". {in_words(result)}", style="not bold default")
         _say(console, line)
         if command := replay(result, out):
             _say(console, command, indent=4, whole=True)

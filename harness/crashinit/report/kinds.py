@@ -26,7 +26,7 @@ def kinds(results: Iterable[TrialResult]) -> list[list[TrialResult]]:
 def kind_of(result: TrialResult) -> Kind:
     """What the trials of one kind have in common."""
     clause, reason = first(result)
-    return result.outcome, clause, VARIES.sub("N", reason), restarts(result) if is_wedge(result) else ""
+    return result.outcome, clause, VARIES.sub("N", reason), in_words(result) if is_wedge(result) else ""
 
 
 def first(result: TrialResult) -> tuple[str, str]:
@@ -52,7 +52,7 @@ def came_up(result: TrialResult) -> bool:
     return result.clauses.get("C01") != "fail" or told != {"n/a"}
 
 
-def restarts(result: TrialResult) -> str:
+def in_words(result: TrialResult) -> str:
     """What became of the inits after the fault, as a heading."""
     if came_up(result):
         return f"Only init number {result.restarts} succeeds"

@@ -14,7 +14,7 @@ from crashinit.plan import read as read_plan
 from crashinit.report.again import COLD, replay
 from crashinit.report.counts import NO_STEP, judged
 from crashinit.report.gaps import Gaps
-from crashinit.report.kinds import came_up, first, how_often, is_wedge, kinds, restarts, short
+from crashinit.report.kinds import came_up, first, how_often, in_words, is_wedge, kinds, short
 from crashinit.report.markdown import block, code, text
 from crashinit.report.results import RunRecord, read
 from crashinit.report.title import title
@@ -184,7 +184,7 @@ def _wedges(
         yield "None: after every fault the first init that followed succeeded."
     yield ""
     for results in kinds(wedged):
-        yield from _kind(run, results, directory, restarts(results[0]))
+        yield from _kind(run, results, directory, in_words(results[0]))
 
 
 def _kind(run: RunRecord, results: Sequence[TrialResult], directory: Path, heading: str = "") -> Iterator[str]:
