@@ -137,3 +137,29 @@ def test_one_of_two_inits_succeeds() -> None:
     refused = run(exit=1).model_copy(update={"stderr": "busy"})
 
     assert "neither of two inits" in verdict(both(refused, refused), "C16")[1]
+
+
+@pytest.mark.parametrize("thing", [f"ab{'*' * 40}zz", "ab*c*d*e*f*g*h*zz", f"{'a*' * 30}bb"])
+def test_a_search_for_a_name_ends_whatever_the_name_is(thing: str) -> None:
+    """`*` in a name of the trace stands for what varies; a driver that calls a file so does not keep the judge busy."""
+    operation = struck("file.create", thing)
+    case = failed_call(stderr=f"Input/output error: {'abcdefgh' * 100000}").model_copy(update={"fired": operation})
+    run = case.fault_run.model_copy(update={"operations": [operation]})
+
+    assert verdict(case.model_copy(update={"fault_run": run}))[0] == "fail"
+
+
+def test_what_varies_in_a_name_is_found_in_a_message() -> None:
+    """A temporary file is named by its steady part."""
+    operation = struck("file.create", "metadata/.tmp*")
+    case = failed_call(stderr="cannot create '.tmp1a2b3c': Input/output error").model_copy(update={"fired": operation})
+    run = case.fault_run.model_copy(update={"operations": [operation]})
+
+    assert verdict(case.model_copy(update={"fault_run": run})) == ("pass", "")
+
+
+def test_an_endless_message_is_read_at_both_ends() -> None:
+    """The object is named where a message begins, the cause where it ends, whatever lies between."""
+    middle = "\n  more" * 100000
+
+    assert verdict(failed_call(stderr=f"the loop device failed:{middle}:\nInput/output error")) == ("pass", "")

@@ -149,6 +149,15 @@ def test_a_command_that_hangs_is_ended_at_its_deadline(machine: Machine) -> None
     assert machine.call("probe", spec={"root": ROOT, "format": "none"})["processes"] == []
 
 
+def test_a_fork_bomb_is_ended_at_its_deadline(machine: Machine) -> None:
+    """A command cannot have as many processes as it takes to keep the machine from ending them."""
+    state = start(machine, "b() { b | b & }; b; sleep 1000", deadline=3.0)
+
+    assert (state["state"], state["exit"], state["timed_out"]) == ("ended", -9, True)
+    assert finish(machine, state).timed_out
+    assert machine.run("true").exit == 0
+
+
 def test_a_command_that_hangs_in_the_kernel_is_given_up(machine: Machine) -> None:
     """Killed and still there, it has an end of its own: no exit status, no readiness; the agent goes on."""
     run = finish(machine, start(machine, HANG, deadline=5.0))

@@ -22,6 +22,8 @@ STEP_WORDS: dict[Step, str] = {
 # The same for calls that have no object of their own.
 KIND_WORDS = {"process.clone": r"v?fork\w*|clone|process(?:es)?|threads?|exec\w*", "process.pipe": r"pipe\d?s?"}
 NAMING = ("path", "from", "to", "name", "backing", "source")  # what of an operation's detail names things
+VARYING, MOST_PARTS = r"\S{0,24}", 4  # bounded: a search must end, whatever a driver calls its files
+LONGEST = 4000  # characters of a message that are searched
 CONTINUED = (":", ",", "\\")  # what a line ends with when its message goes on in the next
 
 
@@ -65,13 +67,18 @@ def _unsaid(run: Run, struck: OperationRecord) -> list[str]:
 def messages(text: str) -> list[str]:
     """The messages in an output: its lines, each with those that go on with it, which are indented, or follow a colon,
     a comma or a backslash at a line's end."""
-    found: list[str] = []
+    found: list[list[str]] = []
     for line in filter(str.strip, text.splitlines()):
-        if found and (line[0].isspace() or found[-1].endswith(CONTINUED)):
-            found[-1] += f" {line.strip()}"
+        if found and (line[0].isspace() or found[-1][-1].endswith(CONTINUED)):
+            found[-1].append(line.strip())
         else:
-            found.append(line.strip())
-    return found
+            found.append([line.strip()])
+    return [_ends(" ".join(lines)) for lines in found]
+
+
+def _ends(message: str) -> str:
+    """A message without its middle where it is so long that nobody would read it, and a search in it take minutes."""
+    return message if len(message) <= LONGEST else f"{message[: LONGEST // 2]} {message[-LONGEST // 2 :]}"
 
 
 def _names(operation: OperationRecord) -> list[str]:
@@ -79,8 +86,14 @@ def _names(operation: OperationRecord) -> list[str]:
     object_name = operation.object.split(" ")[0] if operation.kind == "dm.message" else operation.object
     names = {object_name, *(operation.detail[key] for key in NAMING if key in operation.detail)}
     names |= {PurePosixPath(name).name for name in names}
-    words = [re.escape(name).replace(r"\*", r"\S*") for name in sorted(names) if re.search(r"[^\W\d_]{2}", name)]
+    words = [_pattern(name) for name in sorted(names) if re.search(r"[^\W\d_]{2}", name)]
     return [*words, *([KIND_WORDS[operation.kind]] if operation.kind in KIND_WORDS else [])]
+
+
+def _pattern(name: str) -> str:
+    """A name as a pattern: in the trace `*` stands for what differs from run to run. A file may be called '***' too."""
+    parts = re.split(r"\*+", name)
+    return VARYING.join(map(re.escape, parts)) if len(parts) <= MOST_PARTS else re.escape(name)
 
 
 def _holds(message: str, words: str) -> bool:

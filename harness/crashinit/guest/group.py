@@ -1,6 +1,6 @@
 """The control group of one gated run: who lives in it, who is on the way out, and its end all at once.
 
-Sources: Documentation/admin-guide/cgroup-v2.rst (cgroup.kill, cgroup.events), proc(5).
+Sources: Documentation/admin-guide/cgroup-v2.rst (cgroup.kill, cgroup.events, pids.max), proc(5).
 """
 
 import os
@@ -10,6 +10,7 @@ from pathlib import Path
 from .names import read_text
 
 CGROUPS = Path("/sys/fs/cgroup/crashinit")
+TASKS = 1000  # processes and threads: with a fork bomb of more, the machine has no memory left to end it with
 PF_EXITING = 0x4  # <linux/sched.h>: the process has begun to end
 STAT_FLAGS = 6  # index of the flags in /proc/PID/stat, counted after the name in parentheses
 
@@ -22,6 +23,9 @@ class Group:
 
     def make(self) -> None:
         self.path.mkdir(parents=True)
+        for place in (CGROUPS.parent, CGROUPS):
+            (place / "cgroup.subtree_control").write_text("+pids")
+        (self.path / "pids.max").write_text(str(TASKS))
 
     def remove(self) -> None:
         """Raises OSError while a process is left."""
