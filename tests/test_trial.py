@@ -19,6 +19,7 @@ from crashinit.trial import TrialRunner
 pytestmark = pytest.mark.xdist_group("trial")
 SETUP = Setup("fresh", (), 60.0)
 USED = Setup("populated", (), 60.0)
+VIRTUAL = "qemu-virtual:7"
 # What a daemon does: {body} is a shell script, in which `up` says that its init is over.
 DAEMON = """
 name = "d"
@@ -304,15 +305,24 @@ def test_a_used_root_is_that_of_the_machine_which_was_booted_for_the_trial(runne
 
 
 def test_in_virtual_time_a_trial_is_the_same_alone_as_among_others(pool: Point, mkfs: Point) -> None:
-    """All that is observed of it, with seconds and UUIDs, is equal, whichever boundaries were held before."""
-    provider = "qemu-virtual:7"
-    with TrialRunner(get_provider(provider), load("reference")) as runner:
-        runner.run(kill(pool, "tree"))
-        among, _ = runner.run(kill(mkfs, "tree"))
-    with TrialRunner(get_provider(provider), load("reference")) as runner:
-        alone, _ = runner.run(kill(mkfs, "tree"))
+    """All that is observed of it, with seconds and UUIDs, is equal, whichever boundaries an init was forked at before.
 
-    assert among.fired is not None and among.fired.key == mkfs.operation
+    So it is for a crash of the init after a crash.
+    """
+    second = replace(kill(mkfs, "tree"), id="twice", earlier=mkfs)
+    with TrialRunner(get_provider(VIRTUAL), load("reference")) as runner:
+        runner.run(kill(pool, "tree"))
+        first, _ = runner.run(kill(mkfs, "tree"))
+        reinit = first.reinits[0].operations
+        early, late = (replace(second, point=Point("", "during", at.n, at.key)) for at in (reinit[2], reinit[5]))
+        runner.run(early)
+        among = [first, runner.run(late)[0]]
+    with TrialRunner(get_provider(VIRTUAL), load("reference")) as runner:
+        alone = [runner.run(late)[0]]
+        runner.forget()
+        alone.insert(0, runner.run(kill(mkfs, "tree"))[0])
+
+    assert [one.fired and one.fired.key for one in among] == [mkfs.operation, late.point.operation]
     assert among == alone
 
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 from crashinit.contract.observation import Observation, OperationRecord, Run
-from crashinit.driven import GRACE
+from crashinit.driven import GRACE, Driven
 from crashinit.machine.protocol import Machine, Template
 from crashinit.plan import Point, Setup
 
@@ -22,12 +22,16 @@ class Recording:
         setup: Setup,
         before: Observation | None = None,
         earlier: tuple[Run, ...] = (),
+        *,
+        everywhere: bool = False,
     ) -> None:
+        """`everywhere`: on its way it is held at each boundary; see `begin`."""
         self.machine = machine
         self.setup = setup
         self.state = state
         self.before = before
         self.earlier = earlier
+        self._everywhere = everywhere
         self._fork: tuple[str, Template] | None = None
 
     @property
@@ -51,9 +55,7 @@ class Recording:
         held = self.operation
         if held and held.key != point.operation and held.n < point.n:
             self._drop_fork()
-            self.state = self.machine.call(
-                "gate_resume", timeout=self.setup.deadline + GRACE, gate=self.state["gate"], stop=point.operation
-            )
+            self.state = _resumed(self.machine, self.state, self.setup, point.operation, everywhere=self._everywhere)
         return self.holds(point)
 
     def fork(self) -> Template:
@@ -73,3 +75,32 @@ class Recording:
         if self._fork:
             self._fork[1].close()
             self._fork = None
+
+
+def begin(driven: Driven, stop: str | int, *, reads: bool, everywhere: bool) -> dict[str, Any]:
+    """Start an init; the gate's state when it is held at `stop`, has ended, or is ready.
+
+    A hold takes some of the machine's own time. With `everywhere` the init is held at each boundary on its way, by the
+    same calls, whether anybody has use for that one or not: so what is seen at a boundary does not hang on that.
+    """
+    state = driven.begin_init("every" if everywhere else stop, reads=reads)
+    if everywhere and not _is_there(state, stop):
+        state = _resumed(driven.machine, state, driven.setup, stop, everywhere=True)
+    return state
+
+
+def _resumed(
+    machine: Machine, state: dict[str, Any], setup: Setup, stop: str | int, *, everywhere: bool
+) -> dict[str, Any]:
+    """Let the operation run that is held, and go on to `stop`."""
+    call = {"gate": state["gate"], "stop": "every" if everywhere else stop}
+    while True:
+        state = machine.call("gate_resume", timeout=setup.deadline + GRACE, **call)
+        if not everywhere or _is_there(state, stop):
+            return state
+
+
+def _is_there(state: dict[str, Any], stop: str | int) -> bool:
+    """Whether an init that is held everywhere goes on no further."""
+    held = state["operation"]
+    return held is None or stop in (held["n"], held["key"])

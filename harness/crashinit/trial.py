@@ -16,7 +16,7 @@ from crashinit.driven import GRACE, Driven, Seconds, succeeded
 from crashinit.errors import GuestError, MachineError
 from crashinit.machine.protocol import Machine, Provider, Template
 from crashinit.plan import Point, Setup, Trial
-from crashinit.recording import Recording
+from crashinit.recording import Recording, begin
 from crashinit.same_fault import SameFault
 
 
@@ -82,7 +82,7 @@ class TrialRunner:
         """What an init does beyond its first `count` operations; None if it ends there, so that no boundary is left."""
         with self.given(setup).clone() as machine:
             driven = Driven(machine, self.adapter, setup)
-            state = driven.begin_init(count + 1, reads=setup.reads)
+            state = begin(driven, count + 1, reads=setup.reads, everywhere=self.provider.repeats)
             driven.finish(state["gate"])
         found = state["operation"]
         return OperationRecord.model_validate(found) if found else None
@@ -205,30 +205,23 @@ class TrialRunner:
         if trial.earlier is None:
             return self._record(trial.setup, trial.point)
         key = (trial.setup, trial.earlier, trial.victim)
-        if self._second is None or self._second[0] != key or not self._reaches(self._second[1], trial.point):
+        if self._second is None or self._second[0] != key or not self._second[1].reach(trial.point):
             self._forget_second()
             self._second = (key, self._record_second(trial, trial.earlier))
         return self._second[1]
 
-    def _reaches(self, recording: Recording, point: Point) -> bool:
-        """Whether a recorded init is held there, or goes on to it.
-
-        Where machines repeat themselves it does not go on: a hold takes some time, and a trial is to be the same alone
-        as among others, whose boundaries would have been held before.
-        """
-        return recording.holds(point) if self.provider.repeats else recording.reach(point)
-
     def _record(self, setup: Setup, point: Point) -> Recording:
-        if self._recording is None or self._recording.setup != setup or not self._reaches(self._recording, point):
+        if self._recording is None or self._recording.setup != setup or not self._recording.reach(point):
             self._forget_recordings()
             given = self.given(setup)
             machine = given.clone(forkable=True)
             try:
-                state = Driven(machine, self.adapter, setup).begin_init(point.operation, reads=setup.reads)
+                driven = Driven(machine, self.adapter, setup)
+                state = begin(driven, point.operation, reads=setup.reads, everywhere=self.provider.repeats)
             except BaseException:
                 machine.close()
                 raise
-            self._recording = Recording(machine, state, setup, given.before)
+            self._recording = Recording(machine, state, setup, given.before, everywhere=self.provider.repeats)
         return self._recording
 
     def _record_second(self, trial: Trial, earlier: Point) -> Recording:
@@ -241,13 +234,9 @@ class TrialRunner:
             driven = Driven(machine, self.adapter, trial.setup)
             machine.call("gate_kill", gate=first.state["gate"], victim=trial.victim)
             run = driven.finish(first.state["gate"])
-            return Recording(
-                machine,
-                driven.begin_init(trial.point.operation, reads=trial.setup.reads),
-                trial.setup,
-                first.before,
-                (run,),
-            )
+            everywhere = self.provider.repeats
+            state = begin(driven, trial.point.operation, reads=trial.setup.reads, everywhere=everywhere)
+            return Recording(machine, state, trial.setup, first.before, (run,), everywhere=everywhere)
         except BaseException:
             machine.close()
             raise
