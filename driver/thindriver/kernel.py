@@ -26,7 +26,7 @@ SIGKILL = 9
 SECTOR = 512  # bytes; what device-mapper counts in, whatever the device's own block size
 
 PATIENCE = 5.0  # seconds that a busy object is waited for
-CALL_BUDGET = 1.0  # seconds of our own CPU time that one call may use up; a metadata file's fsync needs milliseconds
+CALL_BUDGET = 0.2  # seconds of our own CPU time that one call may use up; a metadata file's fsync needs milliseconds
 PAUSE = 0.02  # seconds between two looks
 
 

@@ -65,7 +65,10 @@ def test_a_failure_that_names_step_and_cause_is_honest(said: str) -> None:
         ("dm.status", "pool", {"name": "docker-8:1-7-pool"}, "status of docker-8:1-7-pool: Input/output error"),
         ("exec", "zap", {"path": "/sbin/zap"}, "fork/exec /sbin/zap: input/output error"),
         ("process.clone", "", {}, "cannot fork: Input/output error"),
+        ("process.clone", "child", {}, "mkfs: cannot run 'mkfs.ext4': Input/output error"),
         ("process.pipe", "", {}, "pipe2: input/output error"),
+        ("process.pipe", "pipe", {}, "failed to start mkfs.ext4: input/output error"),
+        ("dev.open", "base", {"errno": "ENOENT", "path": "/dev/dm-1"}, "The file /dev/dm-1 does not exist."),
     ],
 )
 def test_what_failed_may_be_named_instead_of_its_step(kind: str, thing: str, detail: dict[str, str], said: str) -> None:

@@ -20,7 +20,13 @@ STEP_WORDS: dict[Step, str] = {
     "metadata-save": r"metadata|transactions?|base|devices?",
 }
 # The same for calls that have no object of their own.
-KIND_WORDS = {"process.clone": r"v?fork\w*|clone|process(?:es)?|threads?|exec\w*", "process.pipe": r"pipe\d?s?"}
+STARTING = r"exec\w*|run|start|spawn|launch"  # what a program says that cannot start another one
+KIND_WORDS = {
+    "process.clone": rf"v?fork\w*|clone|process(?:es)?|threads?|{STARTING}",
+    "process.pipe": rf"pipe\d?s?|{STARTING}",
+}
+# Besides strerror(3): mke2fs has words of its own for it, and so has Go (os.ErrNotExist).
+CAUSE_WORDS = {"ENOENT": r"do(?:es)? not exist"}
 NAMING = ("path", "from", "to", "name", "backing", "source")  # what of an operation's detail names things
 VARYING, MOST_PARTS = r"\S{0,24}", 4  # bounded: a search must end, whatever a driver calls its files
 LONGEST = 4000  # characters of a message that are searched
@@ -54,7 +60,8 @@ def _unsaid(run: Run, struck: OperationRecord) -> list[str]:
     operation = run.operations[struck.n - 1]
     name = operation.detail.get("errno", "")
     text = os.strerror(getattr(errno, name)) if hasattr(errno, name) else name
-    causes = [message for message in said if _holds(message, rf"{re.escape(text)}|{re.escape(name)}")]
+    names = "|".join([re.escape(text), re.escape(name), *([CAUSE_WORDS[name]] if name in CAUSE_WORDS else [])])
+    causes = [message for message in said if _holds(message, names)]
     if not causes:
         return [f"the cause ({name}, '{text}') is not named: init {ending(run)}"]
     step = steps_of(run.operations)[struck.n - 1]
