@@ -17,7 +17,7 @@ help:
 	@echo 'make alarms  COUNT inits and COUNT re-inits without faults, beside LOAD busy loops a core: no clause may fail'
 	@echo 'make observer  an init of each driver under the gate and under strace: they must see the same'
 	@echo 'make lint    ruff and mypy --strict'
-	@echo 'make bench   clone against cold boot, what the harness costs beside the driver, a trial under both providers'
+	@echo 'make bench   clone against cold boot, what the harness costs beside the driver, the same crash made by other means'
 	@echo 'make profile where the seconds of one trial go, on the host and in the guest'
 	@echo 'make vagrant the same trials under Vagrant and under QEMU, compared; only some with SAMPLE=words as for -k'
 	@echo 'make clean   remove .venv; the cache stays (crashinit keeps it small)'

@@ -18,7 +18,7 @@ from crashinit.recording import Recording
 from crashinit.scenario import Scenario
 from crashinit.trial import TrialRunner
 
-from benchmarks import powercut
+from benchmarks import peers, powercut
 from benchmarks.providers import providers
 
 CLONES, BOOTS, TRIALS = 20, 3, 6
@@ -110,6 +110,7 @@ def main() -> None:
         trials(runner, machines(provider, runner))
         boundaries(runner)
         memory(runner)
+    peers.main()
     powercut.main()
     providers()
 
