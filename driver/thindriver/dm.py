@@ -79,7 +79,7 @@ def _call(
     buffer = bytearray(max(room, HEADER.size + len(payload) + 8))
     size = len(buffer)
     HEADER.pack_into(
-        buffer, 0, *VERSION, size, HEADER.size, targets, 0, flags, event, 0, 0, name.encode(), b"", b""
+        buffer, 0, *VERSION, size, HEADER.size, targets, 0, flags, event, 0, 0, os.fsencode(name), b"", b""
     )  # fmt: skip
     buffer[HEADER.size : HEADER.size + len(payload)] = payload
     fd = os.open(CONTROL, os.O_RDWR)
@@ -103,7 +103,7 @@ def _ask(request: int, name: str = "", flags: int = 0) -> bytes:
 def _info(answer: bytes) -> Info:
     fields = HEADER.unpack_from(answer)
     number = fields[10]
-    name = fields[11].split(b"\0")[0].decode()
+    name = os.fsdecode(fields[11].split(b"\0")[0])
     return Info(name, f"{os.major(number)}:{os.minor(number)}", fields[7], fields[6])
 
 
@@ -140,7 +140,7 @@ def names(prefix: str) -> list[str]:
         number, after = struct.unpack_from("=QI", answer, at)
         if not number:
             return sorted(found)
-        name = answer[at + 12 : answer.index(b"\0", at + 12)].decode()
+        name = os.fsdecode(answer[at + 12 : answer.index(b"\0", at + 12)])
         if name.startswith(prefix):
             found.append(name)
         if not after:
@@ -156,8 +156,8 @@ def _targets(name: str, flags: int) -> list[Target]:
     at = start
     for _ in range(fields[5]):
         first, length, _status, after, kind = TARGET.unpack_from(answer, at)
-        text = answer[at + TARGET.size : answer.index(b"\0", at + TARGET.size)].decode()
-        found.append(Target(first, length, kind.split(b"\0")[0].decode(), text))
+        text = os.fsdecode(answer[at + TARGET.size : answer.index(b"\0", at + TARGET.size)])
+        found.append(Target(first, length, os.fsdecode(kind.split(b"\0")[0]), text))
         at = start + after
     return found
 

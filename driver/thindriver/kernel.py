@@ -172,7 +172,7 @@ def run(argv: list[str], lock: int) -> tuple[int, str]:
                 os.dup2(writer, 2)
                 os.execv(program, argv)
         except OSError as error:
-            os.write(writer, f"cannot run '{program}': {cause(error, program)}".encode())
+            os.write(writer, os.fsencode(f"cannot run '{program}': {cause(error, program)}"))
         finally:
             os._exit(127)
     os.close(writer)
@@ -188,7 +188,7 @@ def mount(source: str, target: str, fstype: str, options: str) -> None:
     import ctypes
 
     libc = ctypes.CDLL(None, use_errno=True)
-    if libc.mount(source.encode(), target.encode(), fstype.encode(), ctypes.c_ulong(0), options.encode()) < 0:
+    if libc.mount(os.fsencode(source), os.fsencode(target), fstype.encode(), ctypes.c_ulong(0), options.encode()) < 0:
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
 
 
@@ -200,7 +200,7 @@ def unmount(target: str) -> None:
     why = [0]
 
     def done() -> bool:
-        why[0] = 0 if libc.umount2(target.encode(), 0) == 0 else ctypes.get_errno()
+        why[0] = 0 if libc.umount2(os.fsencode(target), 0) == 0 else ctypes.get_errno()
         return why[0] != errno.EBUSY
 
     wait_until(done)
@@ -210,7 +210,12 @@ def unmount(target: str) -> None:
 
 def mounts_below(directory: str) -> list[str]:
     """Mount points below a directory, innermost first."""
-    with open("/proc/self/mounts", encoding="utf-8", errors="surrogateescape") as table:
-        points = [line.split(" ")[1] for line in table]
-    decoded = [point.encode().decode("unicode_escape") if "\\" in point else point for point in points]
-    return [point for point in reversed(decoded) if point.startswith(directory + "/")]
+    with open("/proc/self/mounts", "rb") as table:
+        points = [os.fsdecode(unescaped(line.split(b" ")[1])) for line in table]
+    return [point for point in reversed(points) if point.startswith(directory + "/")]
+
+
+def unescaped(word: bytes) -> bytes:
+    """A word of /proc/self/mounts, in which a blank, a tab, a line feed and a backslash are octal (proc(5))."""
+    head, *rest = word.split(b"\\")
+    return head + b"".join(bytes([int(part[:3], 8)]) + part[3:] for part in rest)

@@ -31,6 +31,10 @@ try:
 except DriverError as error:
     print(json.dumps([dm.info("none"), str(error)]))
 """
+FOREIGN = """
+from thindriver import dm
+print(json.dumps([dm.names("")]))
+"""
 
 
 @pytest.fixture
@@ -58,6 +62,14 @@ def test_a_table_of_any_length_is_read(machine: Machine) -> None:
     machine.run("dmsetup", "create", "long", input=lines).check()
 
     assert answer(machine, LONG) == [[8 * n, "zero"] for n in range(600)]
+
+
+def test_devices_of_others_may_have_any_name(machine: Machine) -> None:
+    """Also one that is no UTF-8: the list is read, and the driver goes on."""
+    script = r"dmsetup --manglename none create $'d\351' --table '0 8 zero'"
+    machine.run("bash", "-ec", script).check()
+
+    assert answer(machine, FOREIGN) == [["d\udce9"]]
 
 
 def test_a_device_that_has_to_be_there_is_missed_in_the_kernels_words(machine: Machine) -> None:

@@ -54,6 +54,20 @@ def test_a_call_that_is_interrupted_without_end_is_given_up(monkeypatch: pytest.
         kernel.bounded(repeated)
 
 
+@pytest.mark.parametrize(
+    ("word", "path"),
+    [
+        ("/mnt", "/mnt"),
+        ("/caf\u00e9\\040x", "/caf\u00e9 x"),
+        ("/a\\134b\\011\\012", "/a\\b\t\n"),
+        ("/\udce9\\040", "/\udce9 "),
+    ],
+)
+def test_a_mount_point_is_read_as_it_is_called(word: str, path: str) -> None:
+    """Also one with blanks beside letters of other alphabets, or beside bytes that are no UTF-8."""
+    assert os.fsdecode(kernel.unescaped(os.fsencode(word))) == path
+
+
 def wait_for(path: Path) -> str:
     deadline = time.monotonic() + 30
     while not (path.exists() and path.read_text().endswith("\n")):

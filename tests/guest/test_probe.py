@@ -186,6 +186,15 @@ def test_leftovers_are_seen(machine: Machine) -> None:
     assert [f"{ROOT}/mnt"] == [mount.target for mount in seen.mounts]
 
 
+def test_a_device_is_seen_whatever_its_name_is(machine: Machine) -> None:
+    """A name of device-mapper is any bytes without a slash (dm-ioctl.h), and a leak under an odd one is a leak."""
+    script = r"dmsetup --manglename none create $'docker \351|\e[2J' --table '0 8 zero'"
+    machine.run("bash", "-ec", script).check()
+
+    seen = {device.name: device for device in probe(machine).dm}
+    assert [line.split()[2] for line in seen["docker \udce9|\x1b[2J"].live_table] == ["zero"]
+
+
 def test_each_mount_over_another_is_seen(machine: Machine) -> None:
     """Three mounts on one place are three, and a root that is mounted on itself twice is so twice."""
     script = (

@@ -43,8 +43,8 @@ def request(number: int) -> int:
 
 
 def text(raw: bytes) -> str:
-    """A NUL-padded field as text."""
-    return raw.split(b"\0", 1)[0].decode("utf-8", "replace")
+    """A NUL-padded field as text, of which os.fsencode() makes the same bytes again."""
+    return os.fsdecode(raw.split(b"\0", 1)[0])
 
 
 def unhuge(device: int) -> str:
@@ -83,7 +83,7 @@ class Target:
 def pack(name: str, flags: int = 0, payload: bytes = b"", targets: int = 0, size: int = 0) -> bytearray:
     """A request: struct dm_ioctl, the payload, and room for an answer of `size` bytes."""
     total = HEADER.size + max(len(payload), size)
-    head = HEADER.pack(4, 0, 0, total, HEADER.size, targets, 0, flags, 0, 0, 0, name.encode(), b"")
+    head = HEADER.pack(4, 0, 0, total, HEADER.size, targets, 0, flags, 0, 0, 0, os.fsencode(name), b"")
     return bytearray(head + payload.ljust(total - HEADER.size, b"\0"))
 
 
@@ -138,7 +138,7 @@ def name_of(device: int, uuid: str) -> str:
     sysfs would not do: there a device appears only with its first table.
     """
     buffer = pack("")
-    HEADER.pack_into(buffer, 0, 4, 0, 0, len(buffer), HEADER.size, 0, 0, 0, 0, 0, device, b"", uuid.encode())
+    HEADER.pack_into(buffer, 0, 4, 0, 0, len(buffer), HEADER.size, 0, 0, 0, 0, 0, device, b"", os.fsencode(uuid))
     try:
         return _info(command(DM_DEV_STATUS, buffer)).name
     except OSError:
@@ -182,7 +182,7 @@ def create(name: str, lines: list[Target], read_only: bool = False) -> str:
     try:
         payload = b""
         for line in lines:
-            params = line.params.encode() + b"\0"
+            params = os.fsencode(line.params) + b"\0"
             step = (TARGET_SPEC.size + len(params) + 7) // 8 * 8
             spec = TARGET_SPEC.pack(line.start, line.length, 0, step, line.type.encode())
             payload += (spec + params).ljust(step, b"\0")
