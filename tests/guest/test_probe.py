@@ -280,6 +280,18 @@ def test_a_daemon_that_left_its_control_group_is_seen(machine: Machine) -> None:
     assert [(process.argv, process.outside) for process in probe(machine).processes] == [(["sleep", "1003"], True)]
 
 
+def test_a_child_that_begins_while_one_looks_is_no_stranger(machine: Machine) -> None:
+    """A daemon starts programs all the time: one that came after its control group was read has not left it."""
+    machine.call("mark")
+    script = "echo up; while :; do true & sleep 0 & wait; done"
+    argv, ready = ["bash", "-c", script], {"log": "up"}
+    gate = machine.call("gate_start", argv=argv, root=ROOT, deadline=60.0, ready=ready)["gate"]
+    machine.call("gate_finish", gate=gate)
+
+    for _ in range(10):
+        assert [process for process in probe(machine).processes if process.outside] == []
+
+
 def test_without_a_mark_nobody_is_a_stranger(machine: Machine) -> None:
     """Who was there at the beginning is not known, so nobody can be said to have come."""
     machine.run("sh", "-c", "env -i setsid sleep 1001 > /dev/null 2>&1 &").check()

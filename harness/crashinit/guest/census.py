@@ -67,6 +67,7 @@ class Census:
                 or daemons & set(ancestors(life, lives))
                 or tagged(life.pid)
                 or in_a_unit(life.pid)
+                or in_a_run(life.pid)  # began after the groups were read
             )
         )
 
@@ -97,6 +98,11 @@ def ancestors(life: Life, lives: dict[int, Life]) -> list[int]:
 def tagged(pid: int) -> bool:
     """Whether the harness ran it, or what started it."""
     return any(word.startswith(f"{TAG}=") for word in read_text(PROC / str(pid) / "environ").split("\0"))
+
+
+def in_a_run(pid: int) -> bool:
+    """Whether it is in the control group of one of the driver's runs."""
+    return f":/{CGROUPS.name}/" in read_text(PROC / str(pid) / "cgroup")
 
 
 def in_a_unit(pid: int) -> bool:
