@@ -7,11 +7,14 @@ import os
 import struct
 
 from . import kernel
-from .errors import DriverError, doing, words
+from .errors import DriverError, doing
 
 EXT4_SUPERBLOCK, EXT4_MAGIC = 1024, 0xEF53  # fs/ext4/ext4.h: s_magic at 0x38, s_uuid at 0x68
 SAID = 1000  # characters of a program's complaint
-EBUSY = OSError(errno.EBUSY, "")
+OWN_WORDS = {  # what e2fsprogs says in place of the kernel's words (misc/util.c)
+    "is apparently in use by the system": errno.EBUSY,
+    "does not exist and no size was specified": errno.ENOENT,
+}
 XFS_MAGIC = b"XFSB"  # fs/xfs/libxfs/xfs_format.h: sb_magicnum at 0, sb_uuid at 32
 
 
@@ -59,9 +62,11 @@ def _run(argv: list[str], lock: int) -> None:
 def _reason(said: str) -> str:
     """What a program complained, in one line: the cause often stands before the last line."""
     told = "; ".join(line.strip() for line in said.splitlines() if line.strip())[:SAID]
-    # e2fsprogs (misc/util.c, check_mount) has words of its own for EBUSY.
-    busy = "apparently in use" in told and words(EBUSY) not in told
-    return f"{told} ({words(EBUSY)})" if busy else told
+    for theirs, number in OWN_WORDS.items():
+        cause = os.strerror(number)
+        if theirs in told and cause not in told:
+            return f"{told} ({cause})"
+    return told
 
 
 def identify(device: str) -> tuple[str, str]:

@@ -26,7 +26,7 @@ SIGKILL = 9
 SECTOR = 512  # bytes; what device-mapper counts in, whatever the device's own block size
 
 PATIENCE = 5.0  # seconds that a busy object is waited for
-CALL_BUDGET = 0.2  # seconds of our own CPU time that one call may use up; a metadata file's fsync needs milliseconds
+CALL_BUDGET = 0.1  # seconds of our own CPU time after which a call is asked, twice, whether it only repeats itself
 PAUSE = 0.02  # seconds between two looks
 
 
@@ -45,20 +45,25 @@ def ioctl(fd: int, request: int, argument: bytearray | int = 0) -> int:
 
 
 def bounded(call: Callable[..., Result], *arguments: object) -> Result:
-    """A system call that Python itself repeats on EINTR without end (PEP 475): here for CALL_BUDGET of CPU time.
+    """A system call that Python itself repeats on EINTR without end (PEP 475): here for twice CALL_BUDGET of CPU time.
 
-    Waiting for a slow disk uses none up. Raises OSError.
+    Waiting for a slow disk uses none up; and of a call that is long at work in the kernel Python learns once, when it
+    is over, however often the timer has gone off. Raises OSError.
     """
-    signal.signal(signal.SIGPROF, _interrupted)
-    signal.setitimer(signal.ITIMER_PROF, CALL_BUDGET)
+    asked = 0
+
+    def ask(number: int, frame: object) -> None:
+        nonlocal asked
+        asked += 1
+        if asked > 1:
+            raise OSError(errno.EINTR, os.strerror(errno.EINTR))
+
+    signal.signal(signal.SIGPROF, ask)
+    signal.setitimer(signal.ITIMER_PROF, CALL_BUDGET, CALL_BUDGET)
     try:
         return call(*arguments)
     finally:
         signal.setitimer(signal.ITIMER_PROF, 0)
-
-
-def _interrupted(number: int, frame: object) -> None:
-    raise OSError(errno.EINTR, os.strerror(errno.EINTR))
 
 
 def wait_until(condition: Callable[[], bool], seconds: float = PATIENCE) -> bool:
@@ -158,8 +163,9 @@ def run(argv: list[str], lock: int) -> tuple[int, str]:
     prctl = ctypes.CDLL(None).prctl
     parent = os.getpid()
     program = find_program(argv[0]) or argv[0]
-    with doing(f"run '{argv[0]}'"):
+    with doing(f"make a pipe to '{argv[0]}'"):
         reader, writer = os.pipe()
+    with doing(f"start a process for '{argv[0]}'"):
         pid = os.fork()
     if pid == 0:
         try:

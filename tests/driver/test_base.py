@@ -50,12 +50,13 @@ def test_all_that_a_program_complained_is_passed_on(tmp_path: Path) -> None:
     ("said", "told"),
     [
         ("/dev/dm-1 is apparently in use by the system", "in use by the system (Device or resource busy)"),
-        ("/dev/dm-1: Device or resource busy: apparently in use", "apparently in use"),
+        ("Device or resource busy: x is apparently in use by the system", "in use by the system"),
+        ("/dev/dm-1 does not exist and no size was specified.", "(No such file or directory)"),
         ("x" * 5000, "x" * base.SAID),
         (" \n", ""),
     ],
 )
-def test_a_complaint_is_short_and_names_a_busy_device_as_the_kernel_does(said: str, told: str) -> None:
-    """e2fsprogs has words of its own for a device that somebody holds; a program that writes without end is cut."""
+def test_a_complaint_is_short_and_names_its_cause_as_the_kernel_does(said: str, told: str) -> None:
+    """e2fsprogs has words of its own for some causes; a program that writes without end is cut."""
     assert base._reason(said).endswith(told)
     assert len(base._reason(said)) <= base.SAID + 40

@@ -54,6 +54,11 @@ def test_a_call_that_is_interrupted_without_end_is_given_up(monkeypatch: pytest.
         kernel.bounded(repeated)
 
 
+def test_a_call_that_is_long_at_work_is_not_interrupted() -> None:
+    """To flush much takes the kernel long, too: the timer is heard once, when the call is over, and it was done."""
+    assert kernel.bounded(signal.raise_signal, signal.SIGPROF) is None
+
+
 @pytest.mark.parametrize(
     ("word", "path"),
     [
