@@ -8,13 +8,16 @@ from pathlib import Path
 import pytest
 from crashinit import adapters, campaign, scenario
 from crashinit.contract.said import succeeded
+from crashinit.errors import UsageError
 from crashinit.events import RunFinished, RunStarted, TrialConfirmed, TrialFinished, TrialResult
-from crashinit.kept import EVIDENCE, read_prepared, stored
+from crashinit.kept import EVIDENCE, read_prepared, store, stored
 from crashinit.machine.provider import get_provider
+from crashinit.plan import Point, Setup, Trial
 from crashinit.powercut.runner import PowerCutRunner
 from crashinit.report import Reports, baseline, file_listeners, read
-from crashinit.tries import HowOften, carried, combined, shared
+from crashinit.tries import HowOften, Tries, carried, combined, shared, under
 
+from .contract.builder import evidence
 from .report.events import failing, results
 from .report.events import stored as kept
 from .toys import shell_driver
@@ -175,6 +178,76 @@ def test_a_driver_that_fails_in_another_way_is_a_race_too(change: dict[str, obje
     assert (result.seen, result.race) == ("2 of 2", True)
 
 
+def test_seeds_take_the_place_of_tries_where_machines_repeat_themselves() -> None:
+    """Each further try has the next seed; the result names one that fails and one that does not, if there is one."""
+    tries = [replace(CONVERGED, seed=7), replace(DIVERGED, seed=8), replace(DIVERGED, seed=9)]
+    result = combined(tries)
+
+    assert (result.outcome, result.seed, result.seed_passes, result.seen) == ("diverged", 8, 7, "2 of 3")
+    assert [one["seed"] for one in result.tries] == [7, 8, 9]
+    assert combined(tries[1:]).seed_passes is None
+    assert combined(tries[:1]).seed == 7
+    assert "seed" not in combined([CONVERGED, DIVERGED]).tries[0]
+
+
+def a_trial(name: str) -> Trial:
+    return Trial(name, "luck", "luck", Setup("fresh", (), 60.0), Point("", "before", 1, "op"), "kill", "tree", 1)
+
+
+def test_further_tries_share_the_forks_of_their_seed() -> None:
+    """Trials of one boundary under one seed are a unit, each as often as it is asked for; without seeds each is one."""
+    one, other = a_trial("one"), a_trial("other")
+    known = {"one": replace(DIVERGED, id="one", seed=5), "other": replace(CONVERGED, id="other", seed=5)}
+    units = HowOften(confirm=3, seeds=3).units([[one, other], [a_trial("unknown")]], known)
+    found = [[(trial.id, trial.seed) for trial in unit] for unit in units]
+    real = HowOften(confirm=1, repeat=1).units(
+        [[one, other]], {name: replace(r, seed=None) for name, r in known.items()}
+    )
+
+    assert found == [[("one", 6), ("other", 6)], [("one", 7), ("other", 7)], [("one", 8)]]
+    assert real == [[one], [other]]
+
+
+def test_a_trial_has_the_seed_of_its_machines() -> None:
+    """The provider's, if it has none of its own and its machines repeat themselves."""
+    trial = a_trial("one")
+    virtual = get_provider("qemu-virtual:7")
+
+    assert under(trial, virtual).seed == 7
+    assert under(replace(trial, seed=9), virtual).seed == 9
+    assert under(replace(trial, fault="power-cut"), virtual).seed is None
+    assert under(trial, get_provider("qemu")) == trial
+
+
+def test_seeds_are_refused_where_no_machine_heeds_them() -> None:
+    """The sentence names the option that does it there."""
+    HowOften(seeds=1).require(get_provider("qemu"))
+    with pytest.raises(UsageError, match="'qemu' takes no seeds: give '--provider qemu-virtual', or '--repeat 2'"):
+        HowOften(seeds=3).require(get_provider("qemu"))
+
+
+def test_a_try_that_another_trial_stands_for_is_its_own(tmp_path: Path) -> None:
+    """Under one seed two faults are the very same and under another not; the trial's result names no other trial."""
+    store(tmp_path, "one", evidence())
+    tries = Tries(tmp_path, replace(CONVERGED, id="one", seed=0))
+    tries.add(replace(DIVERGED, id="one", same_as="other", seed=1), evidence().model_copy(update={"same_as": "other"}))
+
+    assert (tries.result().outcome, tries.result().same_as, tries.result().seed) == ("diverged", "", 1)
+    assert stored(tmp_path, "one").same_as == ""
+
+
+def test_a_result_with_seeds_can_be_read_again(tmp_path: Path) -> None:
+    """All that it knows of them is on the disk, and its command names the seed with which it ends so."""
+    result = combined([replace(CONVERGED, seed=7), replace(DIVERGED, seed=8)])
+    with Reports(tmp_path) as emit:
+        for event in (RunStarted("luck", "qemu-virtual:7", "tcg", []), TrialFinished(result), RunFinished(1.0, False)):
+            emit(event)
+    again = read(tmp_path).results[0]
+
+    assert again == replace(result, replay=again.replay)
+    assert again.replay.endswith(f"--run {tmp_path} --provider qemu-virtual --seed 8")
+
+
 def test_a_trial_that_another_stands_for_shares_its_tries() -> None:
     """It keeps its id, and has the verdict and the tries of the other."""
     leader = combined([CONVERGED, DIVERGED])
@@ -190,6 +263,14 @@ def test_tries_are_kept_by_a_judge_who_comes_to_the_same_verdict() -> None:
 
     assert carried(old, DIVERGED) == old
     assert carried(old, CONVERGED) == CONVERGED
+
+
+def test_seeds_are_kept_by_a_judge() -> None:
+    """The evidence is of that seed, whatever is now said of it; with another verdict the passing one is not known."""
+    old = combined([replace(CONVERGED, seed=1), replace(DIVERGED, seed=2)])
+
+    assert carried(old, DIVERGED) == old
+    assert (carried(old, CONVERGED).seed, carried(old, CONVERGED).seed_passes) == (2, None)
 
 
 @pytest.fixture

@@ -41,7 +41,7 @@ from crashinit.result import failed, result_of
 from crashinit.scenario import POWER_CUT, Scenario
 from crashinit.trace import steps_of
 from crashinit.trial import TrialRunner
-from crashinit.tries import OFTEN, HowOften, Tries, carried, shared
+from crashinit.tries import OFTEN, HowOften, Tries, carried, further, shared, under
 from crashinit.workers import Begun, Done, Failed, attempt, run_groups
 
 
@@ -145,6 +145,7 @@ def run(
     is gone on with, by its plan, and these of its trials have ended.
     An interruption (KeyboardInterrupt) ends every machine, tells the listeners, and goes on to the caller.
     """
+    often.require(get_provider(provider))
     prepared = prepare(scenarios, driver, provider, out, emit) if done is None else _planned(scenarios, driver, out)
     first = [trial for trial in prepared.trials if not trial.earlier]
     chosen = [trial for trial in first if select(trial.id)]
@@ -252,7 +253,8 @@ def run_trials(
     `expression`: that of '-k' which chose them from the plan in `out`.
     `earlier`: results that a run begins with which is gone on with.
     """
-    adapter = load_adapter(driver)
+    adapter, machines = load_adapter(driver), get_provider(provider)
+    often.require(machines)
     results: dict[str, TrialResult] = {}
     begin = time.monotonic()
     interrupted = True
@@ -267,23 +269,20 @@ def run_trials(
                     yield message
 
     def batch(trials: Sequence[Trial]) -> None:
-        for message in ended(list(groups(trials))):
+        for message in ended(list(groups([under(trial, machines) for trial in trials]))):
             result = _judged(message, prepared, adapter, out)
             results[result.id] = result
             emit(TrialFinished(result))
 
     def again(known: dict[str, TrialResult], trials: Sequence[Trial]) -> None:
-        """Each try is a unit of its own, so that a worker that dies costs one; those of a trial come in a row."""
-        in_order = [trial for group in groups(trials) for trial in group if trial.id in known]
-        units = [[trial] for trial in in_order for _ in range(often.more(known[trial.id]))]
+        """Those of a trial come in a row."""
+        units = often.units(groups(trials), known)
+        waiting = Counter(trial.id for unit in units for trial in unit)
         if not units:
             return
-        count = len({unit[0].id for unit in units})
-        emit(
-            Note(f"trying {count} {'trial' if count == 1 else 'trials'} again, {len(units)} tries: how often it comes")
-        )
-        tries = {unit[0].id: Tries(out, known[unit[0].id]) for unit in units}
-        waiting = Counter(unit[0].id for unit in units)
+        what = f"{len(waiting)} {'trial' if len(waiting) == 1 else 'trials'} again, {waiting.total()} tries"
+        emit(Note(f"trying {what}: how often it comes"))
+        tries = {trial: Tries(out, known[trial]) for trial in waiting}
         for message in ended(units):
             trial = message.trial.id
             evidence = message.evidence if isinstance(message, Done) else None
@@ -321,12 +320,13 @@ def run_one(
     known: Mapping[str, TrialResult] = MappingProxyType({}),
 ) -> TrialResult:
     """Run one trial in this process and judge it, as often as is asked for. `known`: results of those before it."""
+    trial = under(trial, runner.provider)
     first = _judged(attempt(runner, trial), prepared, runner.adapter, out)
     if first.same_as:
         return shared(first, known[first.same_as]) if first.same_as in known else first
     tries = Tries(out, first)
-    for _ in range(often.more(first)):
-        message = attempt(runner, trial)
+    for n in range(often.more(first)):
+        message = attempt(runner, further(trial, first, n + 1))
         evidence = message.evidence if isinstance(message, Done) else None
         tries.add(_judged(message, prepared, runner.adapter, out, first=False), evidence)
     return tries.result()

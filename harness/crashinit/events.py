@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, NotRequired
 
 from typing_extensions import TypedDict  # pydantic takes no other before Python 3.12
 
@@ -19,6 +19,7 @@ class Try(TypedDict):
     failed: list[str]  # the clauses that failed
     restarts: int
     reason: str
+    seed: NotRequired[int]  # of its machines, where they repeat themselves
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,8 @@ class TrialResult:
     seen: str = ""  # in how many of its tries it ended so: "2 of 3"; "": it was tried once
     race: bool = False  # whether its tries ended differently
     tries: list[Try] = field(default_factory=list)  # in their order, if there were several
+    seed: int | None = None  # with which it ends so each time; None: its machines do not repeat themselves
+    seed_passes: int | None = None  # of one that diverged: a seed with which it converged; None: none is known
 
     def as_json(self) -> dict[str, Any]:
         """The object as results.jsonl holds it."""

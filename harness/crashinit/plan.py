@@ -65,12 +65,13 @@ class Trial:
     recovery: str = "init"  # or "reboot" and then init
     earlier: Point | None = None  # a boundary of the first init, at which that was killed; `point` is of the re-init
     state: str = ""  # of a power cut: the crash state that it leaves; of a second one: both, "first+second"
+    seed: int | None = None  # where machines repeat themselves: that of its machines; None: the run's own
 
     __pydantic_config__ = ConfigDict(extra="forbid")  # what a later version plans, this one cannot do
 
     def as_json(self) -> dict[str, Any]:
         """The trial as a plan file holds it."""
-        return asdict(self)
+        return {key: value for key, value in asdict(self).items() if (key, value) != ("seed", None)}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "Trial":

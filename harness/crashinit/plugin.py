@@ -33,6 +33,7 @@ OPTIONS = {
     "force": "'yes': replace the results that the directory holds",
     "confirm": f"how many more times a trial that diverged is tried (default: {CONFIRM})",
     "repeat": "how many more times every trial is tried, also one that converged (default: 0)",
+    "seeds": "under how many seeds every trial is tried, from crashinit-seed on (default: 1)",
 }
 DEFAULTS = {
     "driver": "",
@@ -42,6 +43,7 @@ DEFAULTS = {
     "force": "",
     "confirm": str(CONFIRM),
     "repeat": "0",
+    "seeds": "1",
 }
 # In the workerinput of xdist: the run's directory, and where the plan is.
 WORKER_OUT, WORKER_PLAN = "crashinit_out", "crashinit_plan"
@@ -119,7 +121,7 @@ class Campaign:
         named = (self.worker or {}).get(WORKER_OUT) or option(config, "out")
         self.out = Path(named or f"reports/pytest-{datetime.now():%Y%m%d-%H%M%S}").absolute()
         self.lists = _lists(config)
-        self.tries = number(config, "confirm"), number(config, "repeat")
+        self.tries = number(config, "confirm"), number(config, "repeat"), number(config, "seeds")
         self.results: dict[str, TrialResult] = {}  # of this process
         self.passed_over: dict[Path, str] = {}  # files that are no valid scenario and were not named, and why
         self.is_worker = self.worker is not None

@@ -12,7 +12,7 @@ class Recording:
     """One init held at a boundary, in a machine that can be forked there.
 
     `before`: what a used root looked like before it was shut down. `earlier`: the inits that were killed in this
-    machine before.
+    machine before. `seed`: the machine's, if it is not the run's.
     """
 
     def __init__(
@@ -24,6 +24,7 @@ class Recording:
         earlier: tuple[Run, ...] = (),
         *,
         everywhere: bool = False,
+        seed: int | None = None,
     ) -> None:
         """`everywhere`: on its way it is held at each boundary; see `begin`."""
         self.machine = machine
@@ -32,6 +33,7 @@ class Recording:
         self.before = before
         self.earlier = earlier
         self._everywhere = everywhere
+        self.seed = seed
         self._fork: tuple[str, Template] | None = None
 
     @property

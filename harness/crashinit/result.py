@@ -68,4 +68,5 @@ def _result(
         reason=reason,
         replay=f"crashinit replay {shlex.quote(trial.id)}",
         same_as=same_as,
+        seed=trial.seed,
     )

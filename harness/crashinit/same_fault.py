@@ -16,14 +16,14 @@ class SameFault:
 
     def __init__(self) -> None:
         self._place: object = None
-        self._done: dict[tuple[str, str], Evidence] = {}  # by victim and error
+        self._done: dict[tuple[str, str, int | None], Evidence] = {}  # by victim, error and seed
 
     def find(self, trial: Trial, recording: Recording) -> Evidence | None:
         """The evidence of an earlier trial at this boundary, if its fault was this very one."""
         if self._place != _place(trial):
             return None
-        for (victim, error), evidence in self._done.items():
-            if error != trial.error or evidence.trial == trial.id or evidence.fired is None:
+        for (victim, error, seed), evidence in self._done.items():
+            if (error, seed) != (trial.error, trial.seed) or evidence.trial == trial.id or evidence.fired is None:
                 continue
             alike = recording.alone if trial.fault == "kill" else _came_once(evidence.fault_run, evidence.fired)
             if victim == trial.victim or alike:
@@ -35,7 +35,7 @@ class SameFault:
         if self._place != _place(trial):
             self._place, self._done = _place(trial), {}
         if not evidence.same_as:
-            self._done[trial.victim, trial.error] = evidence
+            self._done[trial.victim, trial.error, trial.seed] = evidence
 
 
 def _place(trial: Trial) -> object:

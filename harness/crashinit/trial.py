@@ -33,8 +33,12 @@ class TrialRunner:
         self._driver: Template | None = None
         self._given: dict[str, Given] = {}
         self._recording: Recording | None = None
-        self._second: tuple[tuple[Setup, Point, str], Recording] | None = None  # by where the first was killed
-        self._never: tuple[Setup, Run, Observation | None] | None = None  # an init that never came where it was awaited
+        self._second: tuple[tuple[Setup, Point, str, int | None], Recording] | None = (
+            None  # by where the first was killed
+        )
+        self._never: tuple[tuple[Setup, int | None], Run, Observation | None] | None = (
+            None  # an init that never came where it was awaited
+        )
         self._same_fault = SameFault()
 
     def __enter__(self) -> Self:
@@ -90,7 +94,7 @@ class TrialRunner:
     def run(self, trial: Trial) -> tuple[Evidence, dict[str, float]]:
         """One trial, and how long its parts took."""
         seconds = Seconds()
-        if self._never and not trial.point.n and self._never[0] == trial.setup:
+        if self._never and not trial.point.n and self._never[0] == (trial.setup, trial.seed):
             return nothing_fired(trial, *self._never[1:]), seconds.parts  # the plan, too, knows of no such place
         with seconds.part("total"):
             with seconds.part("reach"):
@@ -99,7 +103,7 @@ class TrialRunner:
                 run = Driven(recording.machine, self.adapter, trial.setup).finish(recording.state["gate"])
                 self.forget()
                 if not trial.point.n:
-                    self._never = trial.setup, run, recording.before
+                    self._never = (trial.setup, trial.seed), run, recording.before
                 return nothing_fired(trial, run, recording.before), seconds.parts
             evidence = self._same_fault.find(trial, recording) or self._carry_out(trial, recording, seconds)
         self._same_fault.remember(trial, evidence)
@@ -203,30 +207,32 @@ class TrialRunner:
     def _reach(self, trial: Trial) -> Recording:
         """The recorded init held where the trial's fault strikes; it has ended when that boundary never came."""
         if trial.earlier is None:
-            return self._record(trial.setup, trial.point)
-        key = (trial.setup, trial.earlier, trial.victim)
+            return self._record(trial.setup, trial.point, trial.seed)
+        key = (trial.setup, trial.earlier, trial.victim, trial.seed)
         if self._second is None or self._second[0] != key or not self._second[1].reach(trial.point):
             self._forget_second()
             self._second = (key, self._record_second(trial, trial.earlier))
         return self._second[1]
 
-    def _record(self, setup: Setup, point: Point) -> Recording:
-        if self._recording is None or self._recording.setup != setup or not self._recording.reach(point):
+    def _record(self, setup: Setup, point: Point, seed: int | None) -> Recording:
+        held = self._recording
+        if held is None or (held.setup, held.seed) != (setup, seed) or not held.reach(point):
             self._forget_recordings()
             given = self.given(setup)
-            machine = given.clone(forkable=True)
+            machine = given.clone(forkable=True, seed=seed)
             try:
                 driven = Driven(machine, self.adapter, setup)
                 state = begin(driven, point.operation, reads=setup.reads, everywhere=self.provider.repeats)
             except BaseException:
                 machine.close()
                 raise
-            self._recording = Recording(machine, state, setup, given.before, everywhere=self.provider.repeats)
-        return self._recording
+            everywhere = self.provider.repeats
+            held = self._recording = Recording(machine, state, setup, given.before, everywhere=everywhere, seed=seed)
+        return held
 
     def _record_second(self, trial: Trial, earlier: Point) -> Recording:
         """The init after a first crash."""
-        first = self._record(trial.setup, earlier)
+        first = self._record(trial.setup, earlier, trial.seed)
         if first.operation is None:
             raise GuestError(f"the first init did not come to '{earlier.operation}', where it was to be killed.")
         machine = self._branch(first, forkable=True)
@@ -278,9 +284,9 @@ class Given:
         self.template = template
         self.before: Observation | None = None
 
-    def clone(self, *, forkable: bool = False) -> Machine:
+    def clone(self, *, forkable: bool = False, seed: int | None = None) -> Machine:
         """A machine in which an init can begin; the kernel's log counts from now on."""
-        machine = self.template.clone(forkable=forkable)
+        machine = self.template.clone(forkable=forkable, seed=seed)
         try:
             machine.call("mark")
         except BaseException:

@@ -3,15 +3,22 @@
 A failure that hangs on a race comes in some tries and not in others. A trial that diverged is therefore tried again
 from the same boundary; one that converged only if that is asked for. What it came to is the first try that diverged:
 a trial that diverged once in three tries has diverged, and is named a race.
+
+Where machines repeat themselves the same try would end in the same way: each further one has the next seed.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from crashinit.contract.observation import Evidence
+from crashinit.errors import UsageError
 from crashinit.events import CONFIRM, TrialResult, Try
 from crashinit.kept import store, stored
+from crashinit.machine.protocol import Provider
+from crashinit.machine.seed import VIRTUAL
+from crashinit.plan import Trial
+from crashinit.scenario import POWER_CUT
 
 JUDGED = ("converged", "diverged")
 
@@ -22,15 +29,56 @@ class HowOften:
 
     confirm: int = CONFIRM  # of one that diverged
     repeat: int = 0  # of any that was judged
+    seeds: int = 1  # under which any that was judged is tried, the first one included
+
+    def require(self, provider: Provider) -> None:
+        """Raises UsageError when seeds are asked for of machines that would not heed them."""
+        if self.seeds > 1 and not provider.repeats:
+            raise UsageError(
+                f"the provider '{provider.name}' takes no seeds: give '--provider {VIRTUAL}', "
+                f"or '--repeat {self.seeds - 1}' to try every trial so many times more."
+            )
 
     def more(self, result: TrialResult) -> int:
         """Further tries that this first result asks for; what another trial stands for is tried as that one."""
         if result.same_as or result.tries or result.outcome not in JUDGED:
             return 0
-        return max(self.confirm, self.repeat) if result.outcome == "diverged" else self.repeat
+        any_more = max(self.repeat, self.seeds - 1)
+        return max(self.confirm, any_more) if result.outcome == "diverged" else any_more
+
+    def units(self, groups: Iterable[Sequence[Trial]], known: Mapping[str, TrialResult]) -> list[list[Trial]]:
+        """The further tries of the trials with these results, as units of which each costs a worker's death one.
+
+        `groups`: the trials by the forks that they share.
+        """
+        found: list[list[Trial]] = []
+        for group in groups:
+            asked = [(trial, known[trial.id], self.more(known[trial.id])) for trial in group if trial.id in known]
+            # Under one seed they still share a fork; the very same once more is a unit of its own.
+            for n in range(1, max((more for _, _, more in asked), default=0) + 1):
+                found.append(
+                    [further(trial, first, n) for trial, first, more in asked if first.seed is not None and n <= more]
+                )
+            found += [[trial] for trial, first, more in asked if first.seed is None for _ in range(more)]
+        return [unit for unit in found if unit]
 
 
 OFTEN = HowOften()
+
+
+def under(trial: Trial, provider: Provider) -> Trial:
+    """The trial with the seed that its machines will have; as it is where they do not repeat themselves.
+
+    The machines of a power cut get disks, and so do not.
+    """
+    if trial.seed is not None or not provider.repeats or provider.seed is None or trial.fault == POWER_CUT:
+        return trial
+    return replace(trial, seed=int(provider.seed))
+
+
+def further(trial: Trial, first: TrialResult, n: int) -> Trial:
+    """The trial's n-th further try, the first of which had this result."""
+    return trial if first.seed is None else replace(trial, seed=first.seed + n)
 
 
 class Tries:
@@ -47,6 +95,9 @@ class Tries:
     def add(self, result: TrialResult, evidence: Evidence | None) -> None:
         """One more try; there is no evidence of one that the harness could not finish."""
         known = {earlier.outcome for earlier in self._results}
+        # Under its seed another trial may have stood for it; its verdict is its own.
+        result = replace(result, same_as="")
+        evidence = evidence and evidence.model_copy(update={"same_as": ""})
         self._results.append(result)
         if evidence is None or result.outcome in known:
             return
@@ -76,8 +127,16 @@ def combined(tries: Sequence[TrialResult]) -> TrialResult:
         result,
         seen=f"{sum(one.outcome == result.outcome for one in judged)} of {len(judged)}",
         race=len({(one.outcome, *failed(one), one.recovered) for one in judged}) > 1,
-        tries=[Try(outcome=one.outcome, failed=failed(one), restarts=one.restarts, reason=one.reason) for one in tries],
+        tries=[_try(one) for one in tries],
+        seed_passes=next((one.seed for one in tries if one.outcome == "converged"), None)
+        if result.outcome == "diverged"
+        else None,
     )
+
+
+def _try(result: TrialResult) -> Try:
+    one = Try(outcome=result.outcome, failed=failed(result), restarts=result.restarts, reason=result.reason)
+    return one if result.seed is None else {**one, "seed": result.seed}
 
 
 def shared(follower: TrialResult, leader: TrialResult) -> TrialResult:
@@ -93,14 +152,17 @@ def shared(follower: TrialResult, leader: TrialResult) -> TrialResult:
         seen=leader.seen,
         race=leader.race,
         tries=leader.tries,
+        seed=leader.seed,
+        seed_passes=leader.seed_passes,
     )
 
 
 def carried(old: TrialResult, new: TrialResult) -> TrialResult:
     """A result that was judged again, with its tries if it says the same: those of another verdict are not known."""
+    new = replace(new, seed=old.seed)  # what was judged again is the evidence of that one
     if (old.outcome, failed(old)) != (new.outcome, failed(new)):
         return new
-    return replace(new, seen=old.seen, race=old.race, tries=old.tries)
+    return replace(new, seen=old.seen, race=old.race, tries=old.tries, seed_passes=old.seed_passes)
 
 
 def failed(result: TrialResult) -> list[str]:

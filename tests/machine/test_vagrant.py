@@ -68,6 +68,7 @@ class OneVm:
     name = "vagrant"
     forks = True
     repeats = False
+    seed: str | None = None
     plugs = False
     accel = "tcg"
 

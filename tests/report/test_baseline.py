@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 from crashinit.errors import UsageError
-from crashinit.events import RunFinished, RunStarted
+from crashinit.events import RunFinished, RunStarted, TrialResult
 from crashinit.report import Reports, baseline, read
 from crashinit.report.baseline import Known
+from crashinit.tries import combined
 
 from .events import failing, mixed, results, sequence
 
@@ -63,6 +64,33 @@ def test_a_race_may_converge_as_well() -> None:
     assert passes(baseline.judge([results()[0]], known))
 
 
+def tried(outcomes: dict[int, bool]) -> TrialResult:
+    """A trial that was tried under these seeds, and fails under some."""
+    return combined([replace(WEDGED if fails else results()[0], seed=seed) for seed, fails in outcomes.items()])
+
+
+def test_a_race_among_seeds_names_those_that_were_asked(tmp_path: Path) -> None:
+    """Its entry knows it under these; it is mended when all of them converge, and of other seeds says nothing."""
+    race = tried({0: False, 1: True, 2: False})
+    path = tmp_path / "baseline.toml"
+    path.write_text(baseline.written([race]))
+    known = baseline.load(path)
+
+    assert "seeds = [0, 1, 2]  # fails under 1 of 3 seeds (1), not under 0, 2\n" in path.read_text()
+    assert "sometimes = true  #" not in path.read_text()
+    assert (known[0].seeds, known[0].sometimes) == (frozenset({0, 1, 2}), False)
+    assert passes(baseline.judge([race], known))
+    assert passes(baseline.judge([tried({0: False})], known))  # the seed that fails was not asked
+    assert passes(baseline.judge([tried({3: False, 4: False, 5: False})], known))
+    assert passes(baseline.judge([results()[0]], known))  # in real time a race may converge
+    assert baseline.judge([tried({0: False, 1: False, 2: False, 3: False})], known).mended
+
+
+def test_what_fails_under_every_seed_has_no_need_of_them() -> None:
+    """It is no race, and an entry without seeds is strict."""
+    assert "seeds = [" not in baseline.written([tried({0: True, 1: True})])
+
+
 def test_an_error_of_the_harness_is_never_known() -> None:
     """A trial that was not judged says nothing of the driver, whatever the baseline holds."""
     broken = failing(results()[0], "error", "the machine died", {})
@@ -91,7 +119,7 @@ def test_a_baseline_does_not_depend_on_the_order_in_which_trials_ended() -> None
     assert ids == sorted(ids)
     comment = text.partition("\n\n[[known]]")[0]
     assert all(line.startswith("#") for line in comment.splitlines())
-    for word in ("--baseline", "'clauses'", "'sometimes = true'"):
+    for word in ("--baseline", "'clauses'", "'sometimes = true'", "'seeds'"):
         assert word in comment
 
 
@@ -159,7 +187,7 @@ def test_a_run_of_an_earlier_version_is_whole_by_what_it_left_out(
         ('[[known]]\nid = "a"\n', "', entry 1: the key 'reason' is missing."),
         (
             '[[known]]\nid = "a"\nreason = "b"\nsince = "c"\n',
-            "', entry 1: unknown key 'since': known keys are id, reason, clauses, sometimes.",
+            "', entry 1: unknown key 'since': known keys are id, reason, clauses, sometimes, seeds.",
         ),
         ('[[known]]\nid = "a"\nreason = ""\n', "', entry 1: 'reason' is '', but must be a text of at least 1 "),
         ('[[known]]\nid = "a"\nreason = true\n', "', entry 1: 'reason' is true, but must be a text in quotes."),

@@ -1,7 +1,7 @@
 """Numbers with their nouns, and names that are too long."""
 
 import pytest
-from crashinit.report.words import many, middle_cut
+from crashinit.report.words import listed, many, middle_cut
 
 
 def test_a_noun_agrees_with_its_number() -> None:
@@ -18,3 +18,11 @@ def test_a_cut_keeps_the_width_and_the_end(width: int) -> None:
 
     assert len(cut) == min(width, len(name))
     assert name.endswith(cut.rpartition("…")[2])
+
+
+@pytest.mark.parametrize(
+    ("numbers", "said"), [([], ""), ([3], "3"), ([2, 1], "1, 2"), ([7, 1, 5, 6, 9, 10], "1, 5 to 7, 9, 10")]
+)
+def test_numbers_in_a_row_are_a_range(numbers: list[int], said: str) -> None:
+    """Twenty seeds are a few characters, whatever order they were tried in."""
+    assert listed(numbers) == said

@@ -69,6 +69,12 @@ Workers = Annotated[int, typer.Option("-n", metavar="N", min=1, max=WORKERS, hel
 Confirm = Annotated[
     int, typer.Option("--confirm", metavar="N", min=0, help="More tries of a trial that diverged: how often it comes.")
 ]
+Seeds = Annotated[
+    int,
+    typer.Option(
+        "--seeds", metavar="K", min=1, help="Try every trial under K seeds, from '--seed' on: K interleavings of it."
+    ),
+]
 Repeat = Annotated[
     int, typer.Option("--repeat", metavar="N", min=0, help="More tries of every trial, also of one that converged.")
 ]

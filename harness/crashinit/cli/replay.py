@@ -1,20 +1,23 @@
 """Trials that a run has planned, done again: replay."""
 
+import functools
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from crashinit.cli.app import (
+    FAILED,
     NOTHING_RAN,
     OK,
     REPORTS,
     Confirm,
     Out,
-    Provider,
     ProviderName,
     Repeat,
     Seed,
+    Seeds,
     Workers,
     app,
     exit_code,
@@ -22,9 +25,11 @@ from crashinit.cli.app import (
     machines,
     run_directory,
     run_reports,
+    say,
 )
 from crashinit.errors import UsageError
-from crashinit.events import CONFIRM
+from crashinit.events import CONFIRM, Note
+from crashinit.printable import one_line
 
 if TYPE_CHECKING:
     from crashinit.plan import Trial
@@ -37,7 +42,10 @@ def replay(
         Path | None,
         typer.Option("--run", metavar="DIR", help="The run that planned it; by default the newest that did."),
     ] = None,
-    provider: Provider = ProviderName.QEMU,
+    provider: Annotated[
+        ProviderName | None,
+        typer.Option("--provider", help="Where machines come from; by default qemu, or what the run had a seed for."),
+    ] = None,
     seed: Seed = None,
     out: Out = None,
     workers: Workers = 1,
@@ -49,8 +57,13 @@ def replay(
     shell: Annotated[
         bool, typer.Option("--shell", help="Instead, a shell in the machine, with the init held at that point.")
     ] = False,
+    check: Annotated[
+        int | None,
+        typer.Option("--check", metavar="N", min=2, help="Instead, N runs of each trial, compared with its first one."),
+    ] = None,
     confirm: Confirm = CONFIRM,
     repeat: Repeat = 0,
+    seeds: Seeds = 1,
 ) -> int:
     """One trial again, or all trials of a plan."""
     from crashinit import campaign, kept
@@ -59,10 +72,10 @@ def replay(
     from crashinit.selection import matcher
     from crashinit.tries import HowOften
 
-    vms = machines(provider, seed)
     if clause and clause not in CLAUSES:
         raise UsageError(f"'{clause}' is no clause: they are {', '.join(CLAUSES)}.")
     plan, trials = _planned(target, source)
+    vms = _machines(provider, seed, plan.parent)
     if select:
         trials = list(filter(lambda trial: matcher(select)(trial.id), trials))
     if clause and not failed:
@@ -71,8 +84,14 @@ def replay(
         trials = _failed(trials, plan.parent, clause)
     if not trials:
         return fail(f"error: nothing ran: no trial of '{plan}' matches '{select}'.", NOTHING_RAN)
+    if seed is None:
+        trials = _with_their_seeds(trials, plan.parent, vms)
+    if shell and check:
+        raise UsageError("'--shell' and '--check' each do something else with a trial: give one of the two.")
     if shell:
         return _shell(trials, vms, plan.parent)
+    if check:
+        return _check(trials, vms, plan.parent, check, workers)
     directory = run_directory(out, "replay", resume=False, force=False)
     prepared = kept.read_prepared(plan.parent)
     with claimed(directory), run_reports(directory) as emit:
@@ -87,9 +106,61 @@ def replay(
             emit,
             recordings=plan.parent,
             narrowed=bool(select or failed) or Path(target).suffix != ".json",
-            often=HowOften(confirm, repeat),
+            often=HowOften(confirm, repeat, seeds),
         )
     return exit_code(directory)
+
+
+def _machines(provider: ProviderName | None, seed: int | None, directory: Path) -> str:
+    """The provider that is asked for; else the run's if that had a seed, and the default where it had none."""
+    from crashinit.machine.seed import options
+    from crashinit.report.again import machines_of
+
+    own = machines_of(directory)
+    if provider is None and options(own):
+        kind, _, its = own.partition(":")
+        return machines(ProviderName(kind), int(its) if seed is None else seed)
+    return machines(provider or ProviderName.QEMU, seed)
+
+
+def _with_their_seeds(trials: "list[Trial]", directory: Path, provider: str) -> "list[Trial]":
+    """The trials, each with the seed that its result in that run names, where machines heed one."""
+    from crashinit.machine.provider import get_provider
+    from crashinit.report import read
+    from crashinit.report.results import RESULTS
+
+    if not (directory / RESULTS).exists() or not get_provider(provider).repeats:
+        return trials
+    seeds = {result.id: result.seed for result in read(directory).results}
+    return [trial if trial.seed is not None else replace(trial, seed=seeds.get(trial.id)) for trial in trials]
+
+
+def _check(trials: "list[Trial]", provider: str, planned: Path, times: int, workers: int) -> int:
+    """Whether each trial repeats itself, in so many runs."""
+    from crashinit import kept, repeated
+    from crashinit.campaign import make_runner
+    from crashinit.machine.provider import get_provider
+    from crashinit.tries import under
+
+    prepared = kept.read_prepared(planned)
+    vms = get_provider(provider)
+    trials = [under(trial, vms) for trial in trials]
+    if any(trial.seed is None for trial in trials):
+        say(f"Times and random numbers change from run to run on '{provider}': only outcome and clauses are compared.")
+    differs = False
+    with run_reports(None, stderr=True) as emit:
+        for trial in trials:
+            make = functools.partial(make_runner, trial.driver, provider, planned)
+            equal = 1
+            for repetition in repeated.repetitions(trial, times, make, prepared, workers):
+                emit(Note(f"run {repetition.n} of {times}: {repetition.difference or 'equal to the first'}"))
+                if repetition.difference and equal == repetition.n - 1:
+                    say(one_line(f"{trial.id}: run {repetition.n} is another: {repetition.difference}"))
+                equal += not repetition.difference
+            differs |= equal < times
+            with_seed = "" if trial.seed is None else f" under seed {trial.seed}"
+            say(one_line(f"{trial.id}: {equal} of {times} equal{with_seed}"))
+    return FAILED if differs else OK
 
 
 def _failed(trials: "list[Trial]", directory: Path, clause: str | None) -> "list[Trial]":

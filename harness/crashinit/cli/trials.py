@@ -21,6 +21,7 @@ from crashinit.cli.app import (
     ProviderName,
     Repeat,
     Seed,
+    Seeds,
     Workers,
     app,
     exit_code,
@@ -71,13 +72,16 @@ def run(
     baseline: Baseline = None,
     confirm: Confirm = CONFIRM,
     repeat: Repeat = 0,
+    seeds: Seeds = 1,
 ) -> int:
     """Run the trials of scenario files against a driver."""
     from crashinit import scenario
 
     find = functools.partial(scenario.find, paths or [SCENARIOS])
     vms = machines(provider, seed)
-    return _campaign(find, driver, vms, out, workers, select, baseline, (confirm, repeat), resume=resume, force=force)
+    return _campaign(
+        find, driver, vms, out, workers, select, baseline, (confirm, repeat, seeds), resume=resume, force=force
+    )
 
 
 def _campaign(
@@ -88,7 +92,7 @@ def _campaign(
     workers: int,
     select: str,
     baseline: Path | None,
-    tries: tuple[int, int],
+    tries: tuple[int, int, int],
     *,
     resume: bool,
     force: bool,
@@ -184,6 +188,7 @@ def explore(
     baseline: Baseline = None,
     confirm: Confirm = CONFIRM,
     repeat: Repeat = 0,
+    seeds: Seeds = 1,
 ) -> int:
     """Strike every boundary of a driver's init."""
     from crashinit import adapters, scenario
@@ -236,7 +241,7 @@ def explore(
         workers,
         select,
         baseline,
-        (confirm, repeat),
+        (confirm, repeat, seeds),
         resume=resume,
         force=force,
         second=second,

@@ -113,7 +113,7 @@ class Agent:
             "exit": ended.exit,
             "stdout": ended.stdout.decode("utf-8", "replace"),
             "stderr": ended.stderr.decode("utf-8", "replace"),
-            "seconds": round(ended.seconds, 4),
+            "seconds": round(ended.seconds, 9),
             "timed_out": ended.timed_out,
         }
 

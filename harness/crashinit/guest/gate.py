@@ -210,7 +210,7 @@ class Gate:
             "hung": self.hung,
             "stdout": stdout,
             "stderr": stderr,
-            "seconds": round(seconds, 4),
+            "seconds": round(seconds, 9),
             "operations": [],
             "uevents": [],
             "unseen": [f"{what} (calls: {count})" for what, count in sorted(self._unseen.items())],

@@ -31,7 +31,7 @@ class Records:
             "detail": operation.detail,
             "pid": pid,
             "program": program,
-            "seconds": round(seconds, 4),
+            "seconds": round(seconds, 9),
         }
         self.all.append(record)
         return record

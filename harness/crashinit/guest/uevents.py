@@ -35,7 +35,7 @@ class Uevents:
             name = self._dm_name(device)
             self._taken.append(
                 {
-                    "seconds": round(seconds, 4),
+                    "seconds": round(seconds, 9),
                     "source": source,
                     "action": str(device.action),
                     "sysname": device.sys_name,

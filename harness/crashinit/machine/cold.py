@@ -28,7 +28,7 @@ class ColdTemplate:
     def __init__(self, make: Callable[[], Machine]) -> None:
         self._make = make
 
-    def clone(self, *, forkable: bool = False) -> Machine:
+    def clone(self, *, forkable: bool = False, seed: int | None = None) -> Machine:
         """A machine, booted now."""
         return self._make()
 

@@ -93,8 +93,11 @@ class Pluggable(Machine, Protocol):
 class Template(Protocol):
     """A booted machine, frozen. A context manager: leaving it frees what it holds."""
 
-    def clone(self, *, forkable: bool = False) -> Machine:
-        """Start a machine from here; `forkable` if fork() will be called on it (it costs a copy of the RAM)."""
+    def clone(self, *, forkable: bool = False, seed: int | None = None) -> Machine:
+        """Start a machine from here; `forkable` if fork() will be called on it (it costs a copy of the RAM).
+
+        `seed`: of this machine and what is forked from it, in the place of the provider's; only where that `repeats`.
+        """
 
     def derive(self, prepare: Callable[[Machine], None]) -> "Template":
         """A new template: a clone of this one, prepared by the function."""
@@ -113,6 +116,7 @@ class Provider(Protocol):
     plugs: bool  # whether its machines take further disks (Pluggable)
     forks: bool  # whether its machines can be forked; else a trial takes place in the recorded init's own machine
     repeats: bool  # whether a machine that gets the same calls does the same again, to the nanosecond
+    seed: str | None  # what it then begins with: another one is another interleaving
 
     @property
     def accel(self) -> str:

@@ -23,7 +23,10 @@ def seeded(provider: str, seed: str = "") -> str:
     return f"{VIRTUAL}:{int(seed or DEFAULT)}"
 
 
-def options(provider: str) -> str:
-    """What the command line needs to get such a seed's machines again; "" for every provider without a seed."""
+def options(provider: str, seed: int | None = None) -> str:
+    """What the command line needs to get such a seed's machines again; "" for every provider without a seed.
+
+    `seed`: instead of the provider's own.
+    """
     found = re.fullmatch(f"{VIRTUAL}:({FORM})", provider)
-    return f"--provider {VIRTUAL} --seed {found[1]}" if found else ""
+    return f"--provider {VIRTUAL} --seed {found[1] if seed is None else seed}" if found else ""

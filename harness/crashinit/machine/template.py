@@ -17,6 +17,7 @@ from crashinit.machine.mailbox import Mailbox
 from crashinit.machine.qemu import Hardware, Kernel, Layer, Qemu
 
 BOOT_TIMEOUT = 180.0  # seconds from power-on to the agent's answer; some 6 of them are needed on an idle host
+DERIVED = "derived"  # the seed of a machine that is prepared to be a template
 PLUG_TIMEOUT = 20.0  # seconds until a disk that was plugged in has its node
 
 
@@ -190,7 +191,17 @@ class QemuTemplate:
             raise MachineError("this template is closed")
         return self._frozen
 
-    def clone(self, *, forkable: bool = False) -> QemuMachine:
+    def clone(self, *, forkable: bool = False, seed: int | None = None) -> QemuMachine:
+        return self._clone(self._seed if seed is None else str(seed), forkable=forkable)
+
+    def derive(self, prepare: Callable[[QemuMachine], None]) -> "QemuTemplate":
+        # Not of the machines' own seed: what is derived is the same for all of them.
+        with self._clone(None if self._seed is None else DERIVED, forkable=True) as machine:
+            prepare(machine)
+            machine.run("sync").check()
+            return QemuTemplate(machine.fork().frozen, self._seed)
+
+    def _clone(self, seed: str | None, *, forkable: bool) -> QemuMachine:
         frozen = self.frozen
         if forkable:
             ram = frozen.ram.copied_to(File.in_memory("ram"))
@@ -204,14 +215,8 @@ class QemuTemplate:
             ram,
             private=not forkable,
             state=frozen.state,
-            seed=self._seed,
+            seed=seed,
         )
-
-    def derive(self, prepare: Callable[[QemuMachine], None]) -> "QemuTemplate":
-        with self.clone(forkable=True) as machine:
-            prepare(machine)
-            machine.run("sync").check()
-            return machine.fork()
 
     def memory(self) -> int:
         """Bytes of memory (of disk, for a template of the cache) that the frozen memory takes."""

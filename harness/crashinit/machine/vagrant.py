@@ -28,6 +28,7 @@ class VagrantProvider:
     name = "vagrant"
     forks = True
     repeats = False
+    seed: str | None = None
     plugs = False
 
     def __init__(self, *, memory: int = MEMORY, note: Callable[[str], None] = lambda text: None) -> None:
@@ -143,7 +144,7 @@ class VagrantTemplate:
         self._shared = shared
         self._snapshot: Snapshot | None = snapshot
 
-    def clone(self, *, forkable: bool = False) -> VagrantMachine:
+    def clone(self, *, forkable: bool = False, seed: int | None = None) -> VagrantMachine:
         if self._snapshot is None:
             raise MachineError("this template is closed")
         machine = VagrantMachine(self._shared, self._snapshot)

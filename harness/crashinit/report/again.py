@@ -23,22 +23,22 @@ def replay(result: TrialResult, directory: Path | None, machines: str | None = N
     command = f"crashinit replay {shlex.quote(result.id)}"
     if directory is None:
         return command
-    machines = _seeded(directory) if machines is None else machines
+    machines = options(machines_of(directory), result.seed) if machines is None else machines
     return f"{command} --run {shlex.quote(str(directory))} {machines}".rstrip()
 
 
-def _seeded(directory: Path) -> str:
-    """The options that name the seed of a run's machines; "" when they had none, or the run is not there."""
+def machines_of(directory: Path) -> str:
+    """The provider of the run in that directory, with its seed if it has one; "" when it is not known."""
     path = directory / "run.json"
     try:
         now = path.stat()
-        return _options(path.absolute(), (now.st_mtime_ns, now.st_size))
+        return _provider(path.absolute(), (now.st_mtime_ns, now.st_size))
     except (OSError, ValueError):
         return ""
 
 
 @lru_cache(maxsize=1)
-def _options(path: Path, _version: tuple[int, int]) -> str:
+def _provider(path: Path, _version: tuple[int, int]) -> str:
     """The same of one run.json, which names all trials, and so is not read for each of them."""
     run = json.loads(path.read_text())
-    return options(str(run.get("provider", ""))) if isinstance(run, dict) else ""
+    return str(run.get("provider", "")) if isinstance(run, dict) else ""

@@ -5,6 +5,7 @@ id = "steps/mkfs/during/*/tree"
 reason = "docker 20.10 takes a base without a file system for an initialised one (moby 5684)"
 clauses = ["C06", "C07"]  # if given, the failure of any other clause is new
 sometimes = true          # a race: it may also converge
+seeds = [0, 1, 2]         # instead, where machines heed a seed: it fails under some of these
 
 An entry that names no trial of a whole run is as wrong as one that is mended.
 """
@@ -35,7 +36,8 @@ HEADER = """\
 # Go through the entries, and say in each 'reason' why it fails, or who knows of it. 'id' may hold '*' for many trials.
 # 'clauses' are the clauses that are known to fail: the failure of any other is new. Without it, any may fail.
 # 'sometimes = true' says that the failure is a race: the trial may converge as well. It is filled in where a trial was
-# tried several times and converged in some.
+# tried several times and converged in some. Where machines heed a seed, 'seeds' stands in its place: those under which
+# it was tried, of which it fails under some. What a run under other seeds shows, this entry does not say.
 """
 
 
@@ -50,6 +52,9 @@ class Known(BaseModel):
         default=frozenset(), description="The clauses that are known to fail; of any other the failure is new."
     )
     sometimes: bool = Field(default=False, description="It is a race, so that the trial may converge as well.")
+    seeds: frozenset[int] = Field(
+        default=frozenset(), description="It is a race, and was tried under these seeds, of which it fails under some."
+    )
 
     @field_validator("clauses")
     @classmethod
@@ -62,6 +67,12 @@ class Known(BaseModel):
         """Whether this failure is no more than what is known."""
         failed = set(_failed(result))
         return result.outcome != "error" and (not self.clauses or failed <= self.clauses)
+
+    def is_mended_by(self, result: TrialResult) -> bool:
+        """Whether a trial that converged should have failed by this entry."""
+        if self.sometimes:
+            return False
+        return not self.seeds or self.seeds <= seeds_of(result)
 
 
 class _File(BaseModel):
@@ -135,7 +146,7 @@ def judge(results: Sequence[TrialResult], known: Sequence[Known], *, whole: bool
     for result in results:
         entry = next((one for one in known if fnmatchcase(result.id, one.id)), None)
         if result.outcome == "converged":
-            if entry and not entry.sometimes:
+            if entry and entry.is_mended_by(result):
                 mended.append((result, entry))
         elif entry and entry.explains(result):
             expected.append(result)
@@ -156,8 +167,15 @@ def _entry(result: TrialResult) -> str:
     if failed := _failed(result):
         lines.append(f"clauses = [{', '.join(map(_quoted, failed))}]")
     if any(one["outcome"] == "converged" for one in result.tries):
-        lines.append(f"sometimes = true  # {how_often([result])}")
+        asked = sorted(seeds_of(result))
+        lines.append(f"{f'seeds = {asked}' if asked else 'sometimes = true'}  # {how_often([result])}")
     return "\n".join(lines) + "\n"
+
+
+def seeds_of(result: TrialResult) -> frozenset[int]:
+    """The seeds under which a trial was tried and judged; none where its machines heed none."""
+    tried = {one["seed"] for one in result.tries if "seed" in one and one["outcome"] in ("converged", "diverged")}
+    return frozenset(tried) if tried or result.seed is None else frozenset({result.seed})
 
 
 def _failed(result: TrialResult) -> list[str]:

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 
 from crashinit.events import TrialResult
 from crashinit.report.counts import WORST_FIRST
+from crashinit.report.words import listed
 
 REASON = 320  # characters of a reason
 # What differs between two failures of one kind: numbers, hexadecimal words, times
@@ -60,18 +61,38 @@ def in_words(result: TrialResult) -> str:
 
 
 def how_often(results: Iterable[TrialResult]) -> str:
-    """In how many of all their tries these trials ended so, and whether that is a race; "" if each was tried once."""
+    """In how many of all their tries these trials ended so, and whether that is a race; "" if each was tried once.
+
+    A trial that was tried under several seeds does the same each time that it has one of them: they are named.
+    """
     tried = [result for result in results if result.tries and not result.same_as]
     if not tried:
         return ""
+    if len(tried) == 1 and "seed" in tried[0].tries[0]:
+        return _by_seeds(tried[0])
+    seeded = all("seed" in result.tries[0] for result in tried)
     outcomes = [(one["outcome"], result.outcome) for result in tried for one in result.tries]
     tries = sum(outcome in ("converged", "diverged") for outcome, _ in outcomes)
     times = sum(outcome == shown for outcome, shown in outcomes)
     races = sum(result.race for result in tried)
-    said = f"seen {times} of {tries}"
+    said = f"under {times} of {tries} seeds" if seeded else f"seen {times} of {tries}"
     if not races:
         return said
     return f"{said}: a race" if len(tried) == 1 else f"{said}: a race in {races} of {len(tried)}"
+
+
+VERBS = {"converged": "converges", "diverged": "fails", "not-fired": "does not fire", "error": "is not judged"}
+
+
+def _by_seeds(result: TrialResult) -> str:
+    """How one trial ended under which seeds: 'fails under 2 of 3 seeds (1, 2), not under 3'."""
+    judged = [one for one in result.tries if one["outcome"] in ("converged", "diverged")]
+    so = [one["seed"] for one in judged if one["outcome"] == result.outcome]
+    others = [one["seed"] for one in judged if one["outcome"] != result.outcome]
+    said = f"{VERBS[result.outcome]} under {len(so)} of {len(judged)} seeds ({listed(so)})"
+    if others:
+        return f"{said}, not under {listed(others)}"
+    return f"{said}, not always in the same way" if result.race else said
 
 
 def short(reason: str) -> str:

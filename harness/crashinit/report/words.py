@@ -1,5 +1,7 @@
 """Numbers, durations and long names, as a sentence or a line of a terminal can bear them."""
 
+from collections.abc import Iterable
+
 CUT = "…"
 
 
@@ -27,3 +29,14 @@ def duration(seconds: float) -> str:
     if whole < 3600:
         return f"{whole // 60} min {whole % 60:02d} s"
     return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+def listed(numbers: Iterable[int]) -> str:
+    """Numbers in their order; three or more in a row as a range: '1, 3, 5 to 9'."""
+    rows: list[list[int]] = []
+    for number in sorted(numbers):
+        if rows and number == rows[-1][-1] + 1:
+            rows[-1].append(number)
+        else:
+            rows.append([number])
+    return ", ".join(f"{row[0]} to {row[-1]}" if len(row) > 2 else ", ".join(map(str, row)) for row in rows)
