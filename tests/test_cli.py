@@ -24,6 +24,7 @@ from crashinit.report import Reports
 from crashinit.report import baseline as known_failures
 from crashinit.report.baseline import Known
 from crashinit.selection import matcher
+from crashinit.tries import combined
 
 from .contract.builder import reference
 from .ended import WAYS, ended_from_outside
@@ -64,6 +65,9 @@ def test_a_check_says_what_the_adapter_lacks_and_nothing_before(tmp_path: Path) 
         (["run", "--driver", "reference", "--seed", "7"], "the provider 'qemu' takes no seed"),
         (["explore", "--driver", "reference", "--fault", "kill", "--seed", "7"], "the provider 'qemu' takes no seed"),
         (["replay", "plan.json", "--provider", "vagrant", "--seed", "7"], "the provider 'vagrant' takes no seed"),
+        (["run", "--driver", "reference", "scenario.yaml", "--seeds", "3"], "'qemu' takes no seeds: give '--provider "),
+        (["run", "--driver", "reference", "--seeds", "0"], "error: '--seeds' is '0', but must be at least 1. See"),
+        (["replay", "plan.json", "--check", "1"], "error: '--check' is '1', but must be at least 2. See"),
         (["run", "--driver", "reference", "--provider", "qemu-virtual", "--seed", "x"], "'--seed'"),
         (["run", "--driver", "reference", "-n", "0"], "error: '-n' is '0', but must be at least 1. See"),
         (["run", "--driver", "reference", "-n", "x"], "error: '-n' is 'x', but must be a whole number. See"),
@@ -418,6 +422,20 @@ def test_replay_does_not_choose_between_drivers() -> None:
     )
     assert replay._planned("a", Path("reports/dockerd"))[1][0].driver == "dockerd"
     assert replay._planned("reference", None)[0] == Path("reports/reference/plan.json")
+
+
+def test_replay_takes_the_seed_that_fails() -> None:
+    """That of the trial's result in the run, and the run's provider; of a run without seeds the default one."""
+    result = combined([replace(results()[0], seed=7), replace(failing(results()[0], "diverged", "no", {}), seed=8)])
+    plan = [planned(result.id), planned("other")]
+    report(Path("run"), [result])
+    assert replay._machines(None, Path("run")) == "qemu"
+    Path("run/run.json").write_text('{"provider": "qemu-virtual:7"}')
+
+    assert [trial.seed for trial in replay._with_their_seeds(plan, Path("run"))] == [8, None]
+    assert replay._with_their_seeds(plan, Path("nowhere")) == plan
+    assert replay._machines(None, Path("run")) == "qemu-virtual:7"
+    assert replay._machines(9, Path("run")) == "qemu-virtual:9"
 
 
 def test_a_run_that_is_gone_on_with_keeps_what_chose_its_trials() -> None:

@@ -7,8 +7,8 @@ from xml.etree import ElementTree as ET
 
 import pytest
 from crashinit.machine.protocol import Provider
-from crashinit.plugin import looks_like_a_scenario
 from crashinit.report import read
+from crashinit.scenario_files import looks_like_a_scenario
 
 from .ended import ended_from_outside
 from .toys import STRIKE, python, shell_driver

@@ -195,16 +195,23 @@ def a_trial(name: str) -> Trial:
 
 
 def test_further_tries_share_the_forks_of_their_seed() -> None:
-    """Trials of one boundary under one seed are a unit, each as often as it is asked for; without seeds each is one."""
-    one, other = a_trial("one"), a_trial("other")
-    known = {"one": replace(DIVERGED, id="one", seed=5), "other": replace(CONVERGED, id="other", seed=5)}
-    units = HowOften(confirm=3, seeds=3).units([[one, other], [a_trial("unknown")]], known)
+    """Trials of one boundary under one seed are a unit, one seed after the other; without seeds each try is one."""
+    one, other, later = a_trial("one"), a_trial("other"), a_trial("later")
+    known = {trial.id: replace(CONVERGED, id=trial.id, seed=5) for trial in (other, later)}
+    known["one"] = replace(DIVERGED, id="one", seed=5)
+    units = HowOften(confirm=3, seeds=3).units([[one, other], [a_trial("unknown")], [later]], known)
     found = [[(trial.id, trial.seed) for trial in unit] for unit in units]
     real = HowOften(confirm=1, repeat=1).units(
         [[one, other]], {name: replace(r, seed=None) for name, r in known.items()}
     )
 
-    assert found == [[("one", 6), ("other", 6)], [("one", 7), ("other", 7)], [("one", 8)]]
+    assert found == [
+        [("one", 6), ("other", 6)],
+        [("later", 6)],
+        [("one", 7), ("other", 7)],
+        [("later", 7)],
+        [("one", 8)],
+    ]
     assert real == [[one], [other]]
 
 

@@ -275,7 +275,6 @@ def run_trials(
             emit(TrialFinished(result))
 
     def again(known: dict[str, TrialResult], trials: Sequence[Trial]) -> None:
-        """Those of a trial come in a row."""
         units = often.units(groups(trials), known)
         waiting = Counter(trial.id for unit in units for trial in unit)
         if not units:

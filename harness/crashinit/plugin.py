@@ -6,13 +6,11 @@ The plan is made once, by the process that the user started: the workers of pyte
 them collect the same ids. Modules in plain Python get machines by the fixtures `machine`, `driver` and `host`.
 """
 
-import difflib
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from contextlib import ExitStack
 from datetime import datetime
-from fnmatch import fnmatch
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -24,6 +22,7 @@ from crashinit.errors import CrashinitError, UsageError
 from crashinit.events import CONFIRM, Listener, Note, RunFinished, RunStarted, TrialFinished, TrialResult
 from crashinit.interruption import as_ctrl_c, left_to_the_owner, speak_to_nobody_if_the_terminal_is_gone
 from crashinit.printable import one_line, printable
+from crashinit.scenario_files import below, looks_like_a_scenario
 
 OPTIONS = {
     "driver": "the driver under test: an adapter's name, or the path of an adapter file",
@@ -47,7 +46,6 @@ DEFAULTS = {
 }
 # In the workerinput of xdist: the run's directory, and where the plan is.
 WORKER_OUT, WORKER_PLAN = "crashinit_out", "crashinit_plan"
-KEYS = ("title", "step", "at", "steps", "fault", "victims", "phases", "errnos", "restarts", "given", "recovery")
 NEEDS_A_DRIVER = "scenario files need a driver: give '--crashinit-driver D', where D is 'reference' or another adapter."
 LISTINGS = ("collectonly", "showfixtures", "show_fixtures_per_test", "setupplan", "cacheshow")
 
@@ -149,7 +147,9 @@ class Campaign:
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionstart(self, session: pytest.Session) -> None:
         from crashinit import adapters, campaign, kept, scenario
+        from crashinit.machine.provider import get_provider
         from crashinit.place import claimed
+        from crashinit.tries import HowOften
 
         try:
             self._pass_over_others()
@@ -160,6 +160,7 @@ class Campaign:
             adapters.load(self.driver)
             scenarios = scenario.find(paths) if (paths := self._scenarios()) and not self.lists else []
             if scenarios:
+                HowOften(*self.tries).require(get_provider(self.provider), options="--crashinit-")
                 force = option(self.config, "force") not in ("", "no", "0", "false")
                 self._stack.enter_context(claimed(self.out, force=force, options="--crashinit-"))
                 self.prepared = campaign.prepare(scenarios, self.driver, self.provider, self.out, self._note)
@@ -368,32 +369,9 @@ def _scenario_paths(config: pytest.Config) -> list[Path]:
     """The scenario files among pytest's arguments and below its directories."""
     found: list[Path] = []
     for path in _given(config):
-        found += _below(path, config.getini("norecursedirs")) if path.is_dir() else [path] * (path.suffix == ".yaml")
+        found += below(path, config.getini("norecursedirs")) if path.is_dir() else [path] * (path.suffix == ".yaml")
     return list(dict.fromkeys(found))
-
-
-def _below(directory: Path, left_out: list[str]) -> Iterator[Path]:
-    """The scenario files below a directory; not in those that pytest does not look into either."""
-    for path in sorted(directory.iterdir()):
-        if path.is_dir():
-            if not any(fnmatch(path.name, pattern) for pattern in left_out):
-                yield from _below(path, left_out)
-        elif path.suffix == ".yaml" and looks_like_a_scenario(path):
-            yield path
 
 
 def _is_meant(path: Path, config: pytest.Config) -> bool:
     return path in _given(config) or looks_like_a_scenario(path)
-
-
-def looks_like_a_scenario(path: Path) -> bool:
-    """Whether a YAML file is one of ours: others lie beside Python tests. It has two of the keys, perhaps misspelt."""
-    try:
-        if not path.is_file():  # a fifo would wait
-            return False
-        with path.open("rb") as file:
-            text = file.read(1 << 20).decode("utf-8", "replace")
-    except OSError:
-        return False
-    words = set(re.findall(r"(?m)^[\"']?(\w+)[\"']?\s*:", text))
-    return len({key for word in words for key in difflib.get_close_matches(word, KEYS, n=1, cutoff=0.75)}) >= 2

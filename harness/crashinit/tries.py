@@ -31,12 +31,15 @@ class HowOften:
     repeat: int = 0  # of any that was judged
     seeds: int = 1  # under which any that was judged is tried, the first one included
 
-    def require(self, provider: Provider) -> None:
-        """Raises UsageError when seeds are asked for of machines that would not heed them."""
+    def require(self, provider: Provider, options: str = "--") -> None:
+        """Raises UsageError when seeds are asked for of machines that would not heed them.
+
+        `options`: how the names of the options begin in messages.
+        """
         if self.seeds > 1 and not provider.repeats:
             raise UsageError(
-                f"the provider '{provider.name}' takes no seeds: give '--provider {VIRTUAL}', "
-                f"or '--repeat {self.seeds - 1}' to try every trial so many times more."
+                f"the provider '{provider.name}' takes no seeds: give '{options}provider {VIRTUAL}', "
+                f"or '{options}repeat {self.seeds - 1}' to try every trial so many times more."
             )
 
     def more(self, result: TrialResult) -> int:
@@ -51,29 +54,33 @@ class HowOften:
 
         `groups`: the trials by the forks that they share.
         """
-        found: list[list[Trial]] = []
-        for group in groups:
-            asked = [(trial, known[trial.id], self.more(known[trial.id])) for trial in group if trial.id in known]
-            # Under one seed they still share a fork; the very same once more is a unit of its own.
-            for n in range(1, max((more for _, _, more in asked), default=0) + 1):
-                found.append(
-                    [further(trial, first, n) for trial, first, more in asked if first.seed is not None and n <= more]
-                )
-            found += [[trial] for trial, first, more in asked if first.seed is None for _ in range(more)]
-        return [unit for unit in found if unit]
+        asked = [
+            [(trial, known[trial.id], self.more(known[trial.id])) for trial in group if trial.id in known]
+            for group in groups
+        ]
+        most = max((more for group in asked for _, _, more in group), default=0)
+        # One seed after the other, each in the order of the trials: so that a recorded init serves many of them.
+        seeded = [
+            [further(trial, first, n) for trial, first, more in group if first.seed is not None and n <= more]
+            for n in range(1, most + 1)
+            for group in asked
+        ]
+        # The very same once more is a unit of its own.
+        again = [[trial] for group in asked for trial, first, more in group if first.seed is None for _ in range(more)]
+        return [unit for unit in (*seeded, *again) if unit]
 
 
 OFTEN = HowOften()
 
 
 def under(trial: Trial, provider: Provider) -> Trial:
-    """The trial with the seed that its machines will have; as it is where they do not repeat themselves.
+    """The trial with the seed that its machines will have: its own or the provider's, if they repeat themselves.
 
     The machines of a power cut get disks, and so do not.
     """
-    if trial.seed is not None or not provider.repeats or provider.seed is None or trial.fault == POWER_CUT:
-        return trial
-    return replace(trial, seed=int(provider.seed))
+    if not provider.repeats or provider.seed is None or trial.fault == POWER_CUT:
+        return replace(trial, seed=None)
+    return trial if trial.seed is not None else replace(trial, seed=int(provider.seed))
 
 
 def further(trial: Trial, first: TrialResult, n: int) -> Trial:

@@ -74,8 +74,9 @@ def replay(
 
     if clause and clause not in CLAUSES:
         raise UsageError(f"'{clause}' is no clause: they are {', '.join(CLAUSES)}.")
+    asked = machines(provider, seed) if provider else ""
     plan, trials = _planned(target, source)
-    vms = _machines(provider, seed, plan.parent)
+    vms = asked or _machines(seed, plan.parent)
     if select:
         trials = list(filter(lambda trial: matcher(select)(trial.id), trials))
     if clause and not failed:
@@ -84,8 +85,7 @@ def replay(
         trials = _failed(trials, plan.parent, clause)
     if not trials:
         return fail(f"error: nothing ran: no trial of '{plan}' matches '{select}'.", NOTHING_RAN)
-    if seed is None:
-        trials = _with_their_seeds(trials, plan.parent, vms)
+    trials = [replace(t, seed=None) for t in trials] if seed is not None else _with_their_seeds(trials, plan.parent)
     if shell and check:
         raise UsageError("'--shell' and '--check' each do something else with a trial: give one of the two.")
     if shell:
@@ -111,28 +111,26 @@ def replay(
     return exit_code(directory)
 
 
-def _machines(provider: ProviderName | None, seed: int | None, directory: Path) -> str:
-    """The provider that is asked for; else the run's if that had a seed, and the default where it had none."""
+def _machines(seed: int | None, directory: Path) -> str:
+    """The provider where none is asked for: the run's if that had a seed, else the default one."""
     from crashinit.machine.seed import options
     from crashinit.report.again import machines_of
 
     own = machines_of(directory)
-    if provider is None and options(own):
+    if options(own):
         kind, _, its = own.partition(":")
         return machines(ProviderName(kind), int(its) if seed is None else seed)
-    return machines(provider or ProviderName.QEMU, seed)
+    return machines(ProviderName.QEMU, seed)
 
 
-def _with_their_seeds(trials: "list[Trial]", directory: Path, provider: str) -> "list[Trial]":
-    """The trials, each with the seed that its result in that run names, where machines heed one."""
-    from crashinit.machine.provider import get_provider
+def _with_their_seeds(trials: "list[Trial]", directory: Path) -> "list[Trial]":
+    """The trials, each with the seed that its result in that run names, if it names one."""
     from crashinit.report import read
     from crashinit.report.results import RESULTS
 
-    if not (directory / RESULTS).exists() or not get_provider(provider).repeats:
-        return trials
-    seeds = {result.id: result.seed for result in read(directory).results}
-    return [trial if trial.seed is not None else replace(trial, seed=seeds.get(trial.id)) for trial in trials]
+    found = read(directory).results if (directory / RESULTS).exists() else []
+    seeds = {result.id: result.seed for result in found if result.seed is not None}
+    return [replace(trial, seed=seeds.get(trial.id, trial.seed)) for trial in trials]
 
 
 def _check(trials: "list[Trial]", provider: str, planned: Path, times: int, workers: int) -> int:
