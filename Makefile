@@ -14,7 +14,8 @@ help:
 	@echo 'make conditions  scenarios in Python: busy, lost, damaged, full, foreign, two inits at once'
 	@echo 'make conformance DRIVER=D OUT=DIR  a report of a driver, to publish'
 	@echo 'make mutants every mutant of the reference driver, and the mutation score (make test has a sample of the day)'
-	@echo 'make alarms  COUNT inits and COUNT re-inits without faults, beside LOAD busy loops a core: no clause may fail'
+	@echo 'make alarms  COUNT inits and COUNT re-inits without faults, beside LOAD busy loops a core: no clause may fail;'
+	@echo '             SEEDS=K: in virtual time, over K seeds, each of which must show the same each time'
 	@echo 'make observer  an init of each driver under the gate and under strace: they must see the same'
 	@echo 'make lint    ruff and mypy --strict'
 	@echo 'make bench   clone against cold boot, what the harness costs beside the driver, the same crash made by other means'
@@ -59,11 +60,12 @@ conditions: setup
 mutants: setup
 	$(BIN)/pytest tests/mutants --all-mutants -n $(WORKERS)
 
-# COUNT inits and COUNT re-inits; LOAD: busy loops a core beside them.
+# COUNT inits and COUNT re-inits; LOAD: busy loops a core beside them; SEEDS: in virtual time, over so many seeds.
 COUNT ?= 30
 LOAD ?= 0
+SEEDS ?= 0
 alarms: setup
-	$(BIN)/pytest tests/test_mask.py --alarms $(COUNT) --alarms-load $(LOAD) -n $(WORKERS)
+	$(BIN)/pytest tests/test_mask.py --alarms $(COUNT) --alarms-load $(LOAD) --alarms-seeds $(SEEDS) -n $(WORKERS)
 
 observer: setup
 	$(BIN)/pytest tests/observer --observe-all

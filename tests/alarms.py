@@ -24,6 +24,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--alarms-load", type=int, default=0, metavar="N", help="busy loops a core beside the test run (default: 0)"
     )
+    parser.addoption(
+        "--alarms-seeds",
+        type=int,
+        default=0,
+        metavar="K",
+        help="in virtual time, over K seeds (default: 0, with the default provider)",
+    )
 
 
 def unstable(states: Sequence[State]) -> list[str]:
@@ -68,7 +75,10 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         return
     judged = [report for report in reports if any(name == UNSTABLE for name, _ in report.user_properties)]
     alarms, errors = sum(report.failed for report in judged), len(reports) - len(judged)
-    terminalreporter.write_line(f"inits without faults: {len(reports)}; false alarms: {alarms}; errors: {errors}")
+    seeds = terminalreporter.config.option.alarms_seeds
+    over = f" over {seeds} seeds" if seeds else ""
+    said = f"inits without faults: {len(reports)}{over}; false alarms: {alarms}; errors: {errors}"
+    terminalreporter.write_line(said)
     facts = Counter(fact for report in judged for name, found in report.user_properties for fact in found)
     for fact, times in sorted(facts.items()):
         terminalreporter.write_line(f"  '{fact}' differed from the first init's in {times}")

@@ -1,6 +1,7 @@
 """Nothing fails where nothing is wrong, and what may differ by the mask is what repeated inits show to differ.
 
-How often an init is repeated is said by --alarms: a few times in every test run, thirty times by `make alarms`.
+How often an init is repeated is said by --alarms: a few times in every test run, thirty times by `make alarms`. With
+--alarms-seeds they are spread over seeds, and those of one seed have to be equal.
 """
 
 from collections.abc import Callable, Iterator
@@ -11,7 +12,10 @@ from crashinit.adapters.expectation import expectation_of
 from crashinit.contract.canonical import REPEATS, canonical, differences, mask, masked
 from crashinit.contract.judge import judge
 from crashinit.contract.observation import Evidence
+from crashinit.difference import first_difference
 from crashinit.machine.protocol import Provider
+from crashinit.machine.provider import get_provider
+from crashinit.machine.seed import VIRTUAL
 from crashinit.plan import Setup
 from crashinit.trial import TrialRunner
 
@@ -28,10 +32,23 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 @pytest.fixture(scope="session")
-def runner(provider: Provider) -> Iterator[TrialRunner]:
+def seeds(request: pytest.FixtureRequest) -> int:
+    """Over how many seeds the repetitions are spread; 0: they have none."""
+    return int(request.config.getoption("--alarms-seeds"))
+
+
+@pytest.fixture(scope="session")
+def runner(provider: Provider, seeds: int) -> Iterator[TrialRunner]:
     """Runs the reference driver."""
-    with TrialRunner(provider, load("reference")) as runner:
+    machines = provider if provider.repeats or not seeds else get_provider(VIRTUAL)
+    with TrialRunner(machines, load("reference")) as runner:
         yield runner
+
+
+@pytest.fixture(scope="session")
+def shown() -> dict[tuple[str, int], Evidence]:
+    """What the first repetition with each seed has shown."""
+    return {}
 
 
 @pytest.fixture(scope="session")
@@ -53,13 +70,16 @@ def test_no_false_alarm(
     repetition: int,
     runner: TrialRunner,
     reference: Reference,
+    seeds: int,
+    shown: dict[tuple[str, int], Evidence],
     record_property: Callable[[str, object], None],
 ) -> None:
-    """An init without faults on a fresh root, or on one that was shut down, breaks no clause."""
+    """An init without faults on a fresh root, or on one that was shut down, breaks no clause, whatever its seed."""
     setup = SETUPS[what]
     expectation = expectation_of(runner.adapter, setup.options, setup.deadline)
     first = reference(setup)
-    evidence, _ = runner.reference(setup)
+    seed = repetition % seeds if seeds else None
+    evidence, _ = runner.reference(setup, seed)
     verdicts = judge(evidence, first, expectation)
     learned = [entry for entry in mask() if entry.shown_by == REPEATS]
     seen = [observation for observation in (first.after, evidence.after, evidence.after_again) if observation]
@@ -67,6 +87,8 @@ def test_no_false_alarm(
     record_property(UNSTABLE, unstable(states))
 
     assert {clause: v.reason for clause, v in verdicts.items() if v.status == "fail"} == {}
+    if seed is not None:
+        assert first_difference(shown.setdefault((what, seed), evidence), evidence) is None
     assert len(states) == 3
     assert differences(masked(states[1], "C13", learned), masked(states[0], "C13", learned)) == []
     assert differences(masked(states[2], "C11", learned), masked(states[1], "C11", learned)) == []

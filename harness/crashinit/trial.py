@@ -72,11 +72,14 @@ class TrialRunner:
             self._given[key] = found
         return self._given[key]
 
-    def reference(self, setup: Setup) -> tuple[Evidence, dict[str, float]]:
-        """A trial without a fault: its first init is the trace, its states are what the others are compared with."""
+    def reference(self, setup: Setup, seed: int | None = None) -> tuple[Evidence, dict[str, float]]:
+        """A trial without a fault: its first init is the trace, its states are what the others are compared with.
+
+        `seed`: of its machine, as a trial may have one.
+        """
         given = self.given(setup)
         seconds = Seconds()
-        with given.clone() as machine:
+        with given.clone(seed=seed) as machine:
             driven = Driven(machine, self.adapter, setup, seconds)
             run = driven.init(reads=setup.reads)
             evidence = self._examine(driven, "reference", run, None, given.before, [run], 1)

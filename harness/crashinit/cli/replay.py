@@ -68,9 +68,10 @@ def replay(
     """One trial again, or all trials of a plan."""
     from crashinit import campaign, kept
     from crashinit.contract.clauses import CLAUSES
+    from crashinit.machine.provider import get_provider
     from crashinit.place import claimed
     from crashinit.selection import matcher
-    from crashinit.tries import HowOften
+    from crashinit.tries import HowOften, under
 
     if clause and clause not in CLAUSES:
         raise UsageError(f"'{clause}' is no clause: they are {', '.join(CLAUSES)}.")
@@ -85,7 +86,8 @@ def replay(
         trials = _failed(trials, plan.parent, clause)
     if not trials:
         return fail(f"error: nothing ran: no trial of '{plan}' matches '{select}'.", NOTHING_RAN)
-    trials = [replace(t, seed=None) for t in trials] if seed is not None else _with_their_seeds(trials, plan.parent)
+    seeded = [replace(t, seed=None) for t in trials] if seed is not None else _with_their_seeds(trials, plan.parent)
+    trials = [under(trial, get_provider(vms)) for trial in seeded]
     if shell and check:
         raise UsageError("'--shell' and '--check' each do something else with a trial: give one of the two.")
     if shell:
@@ -137,12 +139,8 @@ def _check(trials: "list[Trial]", provider: str, planned: Path, times: int, work
     """Whether each trial repeats itself, in so many runs."""
     from crashinit import kept, repeated
     from crashinit.campaign import make_runner
-    from crashinit.machine.provider import get_provider
-    from crashinit.tries import under
 
     prepared = kept.read_prepared(planned)
-    vms = get_provider(provider)
-    trials = [under(trial, vms) for trial in trials]
     if any(trial.seed is None for trial in trials):
         say(f"Times and random numbers change from run to run on '{provider}': only outcome and clauses are compared.")
     differs = False
