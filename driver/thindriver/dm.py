@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import struct
+from functools import cache
 
 from . import kernel
 from .errors import DriverError, doing
@@ -82,12 +83,14 @@ def _call(
         buffer, 0, *VERSION, size, HEADER.size, targets, 0, flags, event, 0, 0, os.fsencode(name), b"", b""
     )  # fmt: skip
     buffer[HEADER.size : HEADER.size + len(payload)] = payload
-    fd = os.open(CONTROL, os.O_RDWR)
-    try:
-        kernel.ioctl(fd, request, buffer)
-    finally:
-        os.close(fd)
+    kernel.ioctl(_control(), request, buffer)
     return bytes(buffer)
+
+
+@cache
+def _control() -> int:
+    """The control node, opened once and for as long as this process lives, as libdevmapper does. Raises OSError."""
+    return os.open(CONTROL, os.O_RDWR)
 
 
 def _ask(request: int, name: str = "", flags: int = 0) -> bytes:
