@@ -250,8 +250,16 @@ def test_the_probe_is_told_what_is_not_derived_from_the_root(tmp_path: Path) -> 
     }
 
 
-def test_a_file_that_is_not_there(tmp_path: Path) -> None:
-    """A path is not taken for a name, and a directory not for a file."""
+def test_a_file_that_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A path is not taken for a name, and a directory not for a file. Where a relative one leads to is said.
+
+    A run keeps it as it was given, and may be judged again elsewhere.
+    """
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(
+        UsageError, match=f"'d.toml' does not exist: from this directory it leads to '{tmp_path}/d.toml'"
+    ):
+        load("d.toml")
     with pytest.raises(UsageError, match="' does not exist"):
         load(str(tmp_path / "none.toml"))
     with pytest.raises(UsageError, match="is a directory"):

@@ -326,8 +326,11 @@ def load(name: str) -> Adapter:
     path = Path(name) if name.endswith(".toml") or "/" in name else HERE / f"{name}.toml"
     if path.parent == HERE and path.stem not in names():
         raise UsageError(f"there is no driver adapter '{name}': known are {', '.join(names())}, or give a .toml file.")
-    if path.is_dir() or not path.exists():
-        raise UsageError(f"the adapter file '{path}' {'is a directory' if path.is_dir() else 'does not exist'}.")
+    if path.is_dir():
+        raise UsageError(f"the adapter file '{path}' is a directory.")
+    if not path.exists():
+        meant = "" if path.is_absolute() else f": from this directory it leads to '{path.absolute()}'"
+        raise UsageError(f"the adapter file '{path}' does not exist{meant}.")
     text = textfile.read(path, "the adapter file")
     try:
         data = tomlfile.read(text)
