@@ -7,6 +7,7 @@ Sources: proc(5), stat and environ; PF_KTHREAD in <linux/sched.h>.
 """
 
 import os
+from collections.abc import Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -44,10 +45,14 @@ class Census:
         if self._usual is None:
             self._usual = frozenset((life.pid, life.start) for life in living().values())
 
-    def processes(self) -> list[dict[str, Any]]:
-        """What is alive of the driver's runs, as contract.observation.Process."""
-        inside = {int(pid) for listing in sorted(CGROUPS.glob("**/cgroup.procs")) for pid in read_text(listing).split()}
-        found = [described(pid, outside=False) for pid in sorted(inside)]
+    def processes(self, earlier: Set[int]) -> list[dict[str, Any]]:
+        """What is alive of the driver's runs, as contract.observation.Process; `earlier`: who was `in_runs` before.
+
+        A process that lives and has started another one since then is a daemon at its work: it starts programs all the
+        time, and which of them happens to be there says nothing.
+        """
+        inside = in_runs()
+        found = [described(pid, outside=False) for pid in sorted(inside) if pid in earlier or parent(pid) not in inside]
         found += [described(pid, outside=True) for pid in self._strangers() if pid not in inside]
         return [entry for entry in found if entry["name"]]
 
@@ -70,6 +75,17 @@ class Census:
                 or in_a_run(life.pid)  # began after the groups were read
             )
         )
+
+
+def in_runs() -> Set[int]:
+    """The processes in the control groups of the driver's runs."""
+    return {int(pid) for listing in sorted(CGROUPS.glob("**/cgroup.procs")) for pid in read_text(listing).split()}
+
+
+def parent(pid: int) -> int:
+    """The id of a process's parent; 0 if it has ended."""
+    fields = read_text(PROC / str(pid) / "stat").rpartition(")")[2].split()
+    return int(fields[1]) if len(fields) > 1 else 0
 
 
 def living() -> dict[int, Life]:

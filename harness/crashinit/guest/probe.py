@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from . import bolt, dm, metadata, process
-from .census import Census
+from .census import Census, in_runs
 from .gaps import Gaps
 from .kernel_log import KernelLog
 from .names import below, read_text
@@ -82,6 +82,7 @@ def device_prefix(root: str, word: str) -> str:
 def observe(spec: Spec, log: KernelLog, census: Census) -> dict[str, Any]:
     """The observation, as contract.observation.Observation."""
     gaps = Gaps()
+    running = in_runs()
     rested = settle()
     devices = dm_devices(gaps)
     if not rested:
@@ -109,7 +110,7 @@ def observe(spec: Spec, log: KernelLog, census: Census) -> dict[str, Any]:
             for mount in concerning(mounts, spec.root, {entry["device"] for entry in (*devices, *loops)})
         ],
         "semaphores": semaphores(),
-        "processes": census.processes(),
+        "processes": census.processes(running),
         "base": base,
         "pool": pool,
         "thin_check": thin_check(spec, devices, gaps) if spec.after_shutdown else None,
