@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from crashinit import printable, safe, scenario, selection, textfile, yamlfile
 from crashinit.adapters import adapter
-from crashinit.guest import process
+from crashinit.contract import verdict
+from crashinit.guest import group, process
 from crashinit.machine import by_agent, channel, upload
 
 ROOT = Path(__file__).parents[1]
@@ -29,6 +30,8 @@ PAGE = (ROOT / "docs" / "security.md").read_text()
         ("one file that is read back", f"{by_agent.GET_LIMIT >> 20} MiB"),
         ("one answer of a machine", f"{channel.LINE_LIMIT >> 20} MiB"),
         ("each stream of a command", f"{process.OUTPUT_LIMIT >> 20} MiB"),
+        ("processes and threads", f"{group.TASKS:,}"),
+        ("findings that a reason lists", f"{verdict.SHOWN}"),
     ],
 )
 def test_the_page_says_the_limits(what: str, limit: str) -> None:
