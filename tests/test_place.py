@@ -30,6 +30,18 @@ def test_a_place_that_nothing_was_put_into_is_not_left_behind(tmp_path: Path) ->
     assert is_run(tmp_path / "a/b")
 
 
+def test_what_a_killed_run_left_unfinished_goes_when_it_is_gone_on_with(tmp_path: Path) -> None:
+    """Half a file stays behind where its writer was killed; the next one that has the directory removes it."""
+    report(tmp_path, results())
+    rubble = [tmp_path / ".crashinit-1-1", tmp_path / "evidence/.crashinit-1-2", tmp_path / "errors/.crashinit-1-3"]
+    for path in rubble:
+        path.parent.mkdir(exist_ok=True)
+        path.touch()
+
+    with claimed(tmp_path, resume=True):
+        assert [path for path in rubble if path.exists()] == []
+
+
 @pytest.mark.parametrize("name", ["notes.txt", "plan.json", "run.json", "results.jsonl", "evidence/x"])
 @pytest.mark.parametrize("force", [True, False])
 def test_a_directory_of_somebody_else_is_refused(tmp_path: Path, name: str, force: bool) -> None:

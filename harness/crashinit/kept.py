@@ -119,11 +119,16 @@ def clear(out: Path, but: Path | None = None) -> None:
     for directory, pattern in ((EVIDENCE, "*.json.gz"), (RECORDINGS, "*.gz"), (ERRORS, "*.txt")):
         for path in (out / directory).glob(pattern):
             path.unlink(missing_ok=True)
+    sweep_up(out, but)
     if (out / COLD).is_dir():
         clear(out / COLD)
     for directory in (EVIDENCE, RECORDINGS, ERRORS, COLD):
         with suppress(OSError):  # somebody has put something of his own there
             (out / directory).rmdir()
+
+
+def sweep_up(out: Path, but: Path | None = None) -> None:
+    """Remove what killed writers have left unfinished in a run's directory."""
     for place in (out, out / EVIDENCE, out / RECORDINGS, out / ERRORS):
         sweep(place, but)
 

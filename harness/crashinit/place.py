@@ -11,7 +11,7 @@ from pathlib import Path
 
 from crashinit import plan
 from crashinit.errors import HostError, UsageError
-from crashinit.kept import COLD, ERRORS, EVIDENCE, PLAN, RECORDINGS, REPORTS
+from crashinit.kept import COLD, ERRORS, EVIDENCE, PLAN, RECORDINGS, REPORTS, sweep_up
 from crashinit.safe import UNFINISHED, parsed, text
 
 RESULTS, RUN = REPORTS[:2]
@@ -41,6 +41,8 @@ def claimed(out: Path, *, resume: bool = False, force: bool = False, options: st
     try:
         with locked(out):
             _check(out, given, resume=resume, force=force, how=f"'{options}force' to replace them")
+            if resume:
+                sweep_up(out)
             yield
     finally:
         for directory in made:
