@@ -180,3 +180,13 @@ def test_options_are_called_by_their_names(tmp_path: Path) -> None:
         from_options({"title": "t", "step": "all", "given": "ext4"}, {"given": "--given"})
     with pytest.raises(UsageError, match="'--victim' names 'tree' twice"):
         from_options({"title": "t", "step": "all", "victims": ["tree", "tree"]}, {"victims": "--victim"})
+
+
+@pytest.mark.parametrize("name", ["-k.yaml", "a\nb.yaml", os.fsdecode(b"caf\xe9.yaml")])
+def test_a_name_that_comes_from_the_files_path_is_told_as_such(tmp_path: Path, name: str) -> None:
+    """Who has written no 'name' is not to look for one in the file."""
+    path = tmp_path / name
+    path.write_text("title: t\nstep: mkfs\n")
+
+    with pytest.raises(UsageError, match="this one is the file's path: rename the file, or set 'name' in it"):
+        load(path)

@@ -212,13 +212,17 @@ def load(path: Path) -> Scenario:
     if not isinstance(node, yaml.MappingNode) or not isinstance(data, dict):
         raise UsageError(f"{path}:1: a scenario is a mapping of keys such as 'title' and 'step'.")
     _refuse_duplicates(path, node)
+    own_name = "name" in data
     data.setdefault("name", f"{path.resolve().parent.name}/{path.stem}")
     try:
         return Scenario.model_validate(data)
     except ValidationError as error:
         fault = refused.first(error)
         line, written = _place(node, fault["loc"])
-        raise UsageError(f"{path}:{line}: {refused.sentence(fault, Scenario, written)}") from error
+        said = refused.sentence(fault, Scenario, written)
+        if fault["loc"][:1] == ("name",) and not own_name:
+            said = f"{said.rstrip('.')}; this one is the file's path: rename the file, or set 'name' in it."
+        raise UsageError(f"{path}:{line}: {said}") from error
 
 
 def from_options(data: dict[str, Any], options: Mapping[str, str]) -> Scenario:
