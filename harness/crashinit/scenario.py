@@ -220,7 +220,7 @@ def load(path: Path) -> Scenario:
         fault = refused.first(error)
         line, written = _place(node, fault["loc"])
         said = refused.sentence(fault, Scenario, written)
-        if fault["loc"][:1] == ("name",) and not own_name:
+        if said.startswith("'name'") and not own_name:
             said = f"{said.rstrip('.')}; this one is the file's path: rename the file, or set 'name' in it."
         raise UsageError(f"{path}:{line}: {said}") from error
 
