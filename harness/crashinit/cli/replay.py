@@ -121,7 +121,7 @@ def _machines(seed: int | None, directory: Path) -> str:
     own = machines_of(directory)
     if options(own):
         kind, _, its = own.partition(":")
-        return machines(ProviderName(kind), int(its) if seed is None else seed)
+        return machines(ProviderName(kind), int(its) if its and seed is None else seed)
     return machines(ProviderName.QEMU, seed)
 
 
