@@ -60,4 +60,4 @@ def test_seeds_of_several_trials_are_counted() -> None:
     race = combined([replace(FAILS, seed=0), replace(results()[0], seed=1)])
     always = combined([replace(FAILS, seed=0), replace(FAILS, seed=1)])
 
-    assert how_often([race, always]) == "under 3 of 4 seeds: a race in 1 of 2"
+    assert how_often([race, always]) == "seen 3 of 4 under seeds 0, 1: a race in 1 of 2"

@@ -70,12 +70,12 @@ def how_often(results: Iterable[TrialResult]) -> str:
         return ""
     if len(tried) == 1 and "seed" in tried[0].tries[0]:
         return _by_seeds(tried[0])
-    seeded = all("seed" in result.tries[0] for result in tried)
+    seeds = {one["seed"] for result in tried for one in result.tries if "seed" in one}
     outcomes = [(one["outcome"], result.outcome) for result in tried for one in result.tries]
     tries = sum(outcome in ("converged", "diverged") for outcome, _ in outcomes)
     times = sum(outcome == shown for outcome, shown in outcomes)
     races = sum(result.race for result in tried)
-    said = f"under {times} of {tries} seeds" if seeded else f"seen {times} of {tries}"
+    said = f"seen {times} of {tries}" + (f" under seeds {listed(seeds)}" if seeds else "")
     if not races:
         return said
     return f"{said}: a race" if len(tried) == 1 else f"{said}: a race in {races} of {len(tried)}"
