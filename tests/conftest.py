@@ -11,7 +11,7 @@ pytest_plugins = ["tests.alarms", "tests.mutants.score", "tests.observer.option"
 
 @pytest.fixture(scope="session")
 def provider() -> Iterator[Provider]:
-    """The default provider."""
-    qemu = get_provider("qemu")
+    """Machines in real time, which take further disks; those in virtual time have tests of their own."""
+    qemu = get_provider("qemu-real")
     yield qemu
     qemu.close()

@@ -44,6 +44,9 @@ from crashinit.trial import TrialRunner
 from crashinit.tries import OFTEN, HowOften, Tries, carried, further, shared, under
 from crashinit.workers import Begun, Done, Failed, attempt, run_groups
 
+# Why power cuts are not in virtual time
+IN_REAL_TIME = "the disks that lose power answer when the host comes to it, so these trials are in real time"
+
 
 def make_runner(driver: str, provider: str, out: Path, emit: Listener = lambda event: None) -> PowerCutRunner:
     """A runner for every fault, over the recordings in a run's directory, on this driver and provider.
@@ -65,9 +68,13 @@ def prepare(scenarios: Sequence[Scenario], driver: str, provider: str, out: Path
     trials: list[Trial] = []
     left_out: list[str] = []
     with make_runner(driver, provider, out, emit) as runner:
-        if any(scenario.fault == POWER_CUT for scenario in scenarios) and not runner.provider.plugs:
+        cuts = [scenario for scenario in scenarios if scenario.fault == POWER_CUT]
+        if cuts and runner.plugging is None:
             raise UsageError(f"the provider '{provider}' cannot plug disks in: cut the power with '--provider qemu'.")
-        runner.driver_template()
+        if cuts and runner.plugging is not runner.provider:
+            left_out.append(f"virtual time for power cuts: {IN_REAL_TIME}")
+        if len(cuts) < len(scenarios):
+            runner.driver_template()
         for scenario in scenarios:
             if scenario.fault == POWER_CUT:
                 setup = power_cuts.setup_of(scenario)
@@ -294,7 +301,8 @@ def run_trials(
                     emit(TrialConfirmed(result))
 
     ids = [trial.id for trial in trials]
-    emit(RunStarted(driver, provider, prepared.accel, ids, prepared.left_out, narrowed, expression))
+    time_ = prepared.time(trials)
+    emit(RunStarted(driver, provider, prepared.accel, ids, prepared.left_out, narrowed, expression, time_))
     try:
         batch(trials)
         further: list[Trial] = []

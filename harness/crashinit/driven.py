@@ -10,7 +10,7 @@ from typing import Any
 
 from crashinit.adapters import Adapter
 from crashinit.contract.observation import Exercise, Observation, Run
-from crashinit.contract.said import ending, plainest, quoted, signal_name
+from crashinit.contract.said import ending, occupation, plainest, quoted, signal_name
 from crashinit.errors import DriverError, GuestError, UsageError
 from crashinit.machine.protocol import Completed, Machine
 from crashinit.plan import Setup
@@ -37,6 +37,16 @@ class Seconds:
             yield
         finally:
             self.parts[name] = self.parts.get(name, 0.0) + time.monotonic() - begin
+
+    @contextmanager
+    def of(self, machine: Machine) -> Iterator[None]:
+        """Record how long what is done inside takes by the machine's own clock, if it tells: the part `guest_clock`."""
+        begin = machine.elapsed
+        try:
+            yield
+        finally:
+            if begin is not None and machine.elapsed is not None:
+                self.parts["guest_clock"] = machine.elapsed - begin
 
 
 class Driven:
@@ -239,7 +249,7 @@ def trouble(run: Run, adapter: Adapter, setup: Setup) -> str:
     if run.hung:
         how = f"hangs in the kernel: it was still there after SIGKILL, {run.seconds:.1f} s after it began"
     elif run.timed_out and adapter.ready:
-        how = f"was not ready within {setup.deadline:g} s: {adapter.ready}"
+        how = f"was not ready within {setup.deadline:g} s{occupation(run)}: {adapter.ready}"
     elif run.timed_out:
-        how = f"did not end within {setup.deadline:g} s"
+        how = f"did not end within {setup.deadline:g} s{occupation(run)}"
     return f"'{shlex.join(run.argv)}' {how}; it said: {quoted(plainest(run)) or 'nothing'}"

@@ -24,7 +24,10 @@ class Try(TypedDict):
 
 @dataclass(frozen=True)
 class TrialResult:
-    """One line of results.jsonl. `seconds` maps a part of the trial to its duration."""
+    """One line of results.jsonl. `seconds` maps a part of the trial to its duration on the host.
+
+    Its `guest_clock` is how long the fault and all that followed took by the machine's own clock.
+    """
 
     id: str
     driver: str
@@ -43,6 +46,7 @@ class TrialResult:
     reason: str  # one sentence, empty when converged
     replay: str  # the command that does this trial again; in results.jsonl with the run that planned it
     recovered: bool | None = None  # whether some init succeeded after the fault; None: not recorded
+    time: str = ""  # what its machine's clock followed: "real" or "virtual"; "": not recorded
     same_as: str = ""  # the trial that stands for this one, because its fault was the very same; "": it ran itself
     seen: str = ""  # in how many of its tries it ended so: "2 of 3"; "": it was tried once
     race: bool = False  # whether its tries ended differently
@@ -71,6 +75,7 @@ class RunStarted:
     left_out: list[str] = field(default_factory=list)  # sentences: what is not tried, and why
     narrowed: bool = False  # whether only a part of what there is was asked for
     select: str = ""  # the expression of '-k' that chose them
+    time: str = ""  # what the machines' clocks follow: "real", "virtual", or "mixed"; "": not recorded
 
 
 @dataclass(frozen=True)

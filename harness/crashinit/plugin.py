@@ -26,8 +26,8 @@ from crashinit.scenario_files import below, looks_like_a_scenario
 
 OPTIONS = {
     "driver": "the driver under test: an adapter's name, or the path of an adapter file",
-    "provider": "where machines come from: qemu (default), qemu-cold, qemu-virtual or vagrant",
-    "seed": "with the provider qemu-virtual: what its machines' clocks and random numbers begin with (default: 0)",
+    "provider": "where machines come from: qemu (default), qemu-real, qemu-virtual, qemu-cold or vagrant",
+    "seed": "in virtual time: what the machines' clocks, random numbers and delays follow from (default: 0)",
     "out": "the directory of the run's results (default: a new one below reports)",
     "force": "'yes': replace the results that the directory holds",
     "confirm": f"how many more times a trial that diverged is tried (default: {CONFIRM})",
@@ -263,6 +263,7 @@ class Campaign:
                 self.prepared.accel,
                 trials,
                 narrowed=len(trials) < len(self.prepared.trials),
+                time=self.prepared.time([trial for trial in self.prepared.trials if trial.id in trials]),
             )
         )
 

@@ -29,6 +29,7 @@ def result_of(
         seconds={part: round(value, 3) for part, value in seconds.items()},
         clauses={clause: v.status for clause, v in verdicts.items()},
         clause_reasons={clause: v.reason for clause, v in verdicts.items() if v.reason},
+        time=evidence.time,
         same_as=evidence.same_as,
     )
 
@@ -42,6 +43,7 @@ def _result(
     trial: Trial,
     verdict: Outcome,
     reason: str,
+    time: str = "",
     restarts: int = 0,
     recovered: bool | None = None,
     seconds: dict[str, float] | None = None,
@@ -66,6 +68,7 @@ def _result(
         clauses=clauses or {},
         clause_reasons=clause_reasons or {},
         reason=reason,
+        time=time,
         replay=f"crashinit replay {shlex.quote(trial.id)}",
         same_as=same_as,
         seed=trial.seed,

@@ -14,7 +14,7 @@ from crashinit.adapters import Adapter
 from crashinit.contract.observation import Evidence, Observation, OperationRecord, Run
 from crashinit.driven import GRACE, Driven, Seconds, succeeded
 from crashinit.errors import GuestError, MachineError
-from crashinit.machine.protocol import Machine, Provider, Template
+from crashinit.machine.protocol import Machine, Provider, Template, Time
 from crashinit.plan import Point, Setup, Trial
 from crashinit.recording import Recording, begin
 from crashinit.same_fault import SameFault
@@ -33,10 +33,9 @@ class TrialRunner:
         self._driver: Template | None = None
         self._given: dict[str, Given] = {}
         self._recording: Recording | None = None
-        self._second: tuple[tuple[Setup, Point, str, int | None], Recording] | None = (
-            None  # by where the first was killed
-        )
-        self._never: tuple[tuple[Setup, int | None], Run, Observation | None] | None = (
+        # By where the first was killed
+        self._second: tuple[tuple[Setup, Point, str, int | None], Recording] | None = None
+        self._never: tuple[tuple[Setup, int | None], Time, Run, Observation | None] | None = (
             None  # an init that never came where it was awaited
         )
         self._same_fault = SameFault()
@@ -52,10 +51,13 @@ class TrialRunner:
     def driver_template(self) -> Template:
         """A machine in which the driver is installed and has never run."""
         if self._driver is None:
-            self.adapter.check_files()  # before a machine is made for it
-            base = self._stack.enter_context(self.provider.template(self.adapter.install.packages))
-            self._driver = self._stack.enter_context(base.derive(self.adapter.installed))
+            self._driver = self._installed(self.provider)
         return self._driver
+
+    def _installed(self, provider: Provider) -> Template:
+        self.adapter.check_files()  # before a machine is made for it
+        base = self._stack.enter_context(provider.template(self.adapter.install.packages))
+        return self._stack.enter_context(base.derive(self.adapter.installed))
 
     def given(self, setup: Setup) -> "Given":
         """What a setup's inits begin from."""
@@ -104,10 +106,11 @@ class TrialRunner:
                 recording = self._reach(trial)
             if recording.operation is None:
                 run = Driven(recording.machine, self.adapter, trial.setup).finish(recording.state["gate"])
+                shown = recording.machine.time, run, recording.before
                 self.forget()
                 if not trial.point.n:
-                    self._never = (trial.setup, trial.seed), run, recording.before
-                return nothing_fired(trial, run, recording.before), seconds.parts
+                    self._never = (trial.setup, trial.seed), *shown
+                return nothing_fired(trial, *shown), seconds.parts
             evidence = self._same_fault.find(trial, recording) or self._carry_out(trial, recording, seconds)
         self._same_fault.remember(trial, evidence)
         seconds.parts["guest"] = seconds.guest
@@ -145,7 +148,7 @@ class TrialRunner:
         """The fault, in a fork of the recorded init, and all that comes after it."""
         with seconds.part("fork"):
             machine = self._branch(recording)
-        with machine:
+        with machine, seconds.of(machine):
             driven = Driven(machine, self.adapter, trial.setup, seconds)
             with seconds.part("fault"):
                 run = self.strike(driven, recording.state["gate"], trial)
@@ -194,6 +197,7 @@ class TrialRunner:
                 after_shutdown = driven.observe(after_shutdown=True)
         return Evidence(
             trial=trial,
+            time=driven.machine.time,
             fault_run=run,
             fired=fired,
             before=before,
@@ -298,10 +302,11 @@ class Given:
         return machine
 
 
-def nothing_fired(trial: Trial, run: Run, before: Observation | None) -> Evidence:
+def nothing_fired(trial: Trial, time: Time, run: Run, before: Observation | None) -> Evidence:
     """The evidence of a trial whose fault never struck."""
     return Evidence(
         trial=trial.id,
+        time=time,
         fault=trial.fault,
         fault_run=run,
         fired=None,

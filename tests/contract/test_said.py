@@ -60,3 +60,18 @@ def test_a_quotation_is_nothing_that_a_terminal_obeys() -> None:
 def test_a_signal_is_named(number: int, name: str) -> None:
     """A number means little to a reader."""
     assert ending(run(exit=-number)) == f"was ended by signal {name} and printed nothing"
+
+
+@pytest.mark.parametrize(
+    ("busy", "how"),
+    [
+        (59.8, " (it was busy for 59.8 of them)"),
+        (0.2, " (it waited, and was busy for 0.2 of them)"),
+        (None, ""),
+    ],
+)
+def test_one_that_spins_is_told_from_one_that_waits(busy: float | None, how: str) -> None:
+    """Of a run that did not end in time the reason says what it did all the time, if that was recorded."""
+    late = run(exit=-9, timed_out=True, seconds=60.0, stderr="no pool").model_copy(update={"busy": busy})
+
+    assert ending(late) == f"did not end in time and was ended after 60.0 s{how}: 'no pool'"

@@ -149,6 +149,15 @@ def test_a_command_that_hangs_is_ended_at_its_deadline(machine: Machine) -> None
     assert machine.call("probe", spec={"root": ROOT, "format": "none"})["processes"] == []
 
 
+def test_one_that_spins_is_told_from_one_that_waits(machine: Machine) -> None:
+    """A run has the CPU time that it and its children used: all of it, or next to nothing."""
+    busy = finish(machine, start(machine, "(while :; do :; done) & wait", deadline=1.0)).busy
+    waits = finish(machine, start(machine, "sleep 1000 & wait", deadline=1.0)).busy
+
+    assert busy is not None and waits is not None
+    assert waits < 0.5 < busy
+
+
 def test_a_fork_bomb_is_ended_at_its_deadline(machine: Machine) -> None:
     """A command cannot have as many processes as it takes to keep the machine from ending them."""
     state = start(machine, "b() { b | b & }; b; sleep 1000", deadline=3.0)

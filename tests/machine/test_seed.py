@@ -19,8 +19,23 @@ def test_seed_is_part_of_the_name(seed: str, name: str) -> None:
 def test_other_providers_have_none() -> None:
     """A provider whose machines would not heed a seed refuses it, and without one its name stays as it is."""
     assert seeded("qemu", "") == "qemu"
-    with pytest.raises(UsageError, match="the provider 'qemu' takes no seed: give '--provider qemu-virtual'"):
-        seeded("qemu", "7")
+    assert seeded("qemu-real", "") == "qemu-real"
+    for provider in ("qemu-real", "qemu-cold", "vagrant"):
+        with pytest.raises(UsageError, match=f"the provider '{provider}' takes no seed: give '--provider qemu'"):
+            seeded(provider, "7")
+
+
+def test_a_seed_asks_for_virtual_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The default provider's machines are in virtual time with a seed, and refuse it where KVM keeps real time."""
+    monkeypatch.setenv("CRASHINIT_ACCEL", "tcg")
+    provider = get_provider(seeded("qemu", "7"))
+    assert isinstance(provider, VirtualProvider)
+    assert provider.seed == "7"
+
+    monkeypatch.setenv("CRASHINIT_ACCEL", "kvm")
+    assert not isinstance(get_provider("qemu"), VirtualProvider)
+    with pytest.raises(UsageError, match="machines run in real time under KVM"):
+        get_provider("qemu:7")
 
 
 @pytest.mark.parametrize("seed", ["seven", "-1", "1.5", "7;id", "1" * 19])
@@ -35,6 +50,8 @@ def test_a_seed_is_a_number(seed: str) -> None:
     [
         ("qemu-virtual:7", "--provider qemu-virtual --seed 7"),
         ("qemu", ""),
+        ("qemu:7", "--seed 7"),
+        ("qemu-real", "--provider qemu-real"),
         ("qemu-virtual:$(id)", ""),
         ("qemu-virtual:7 --out x", ""),
     ],

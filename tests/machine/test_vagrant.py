@@ -69,11 +69,13 @@ class OneVm:
     forks = True
     repeats = False
     seed: str | None = None
-    plugs = False
     accel = "tcg"
 
     def __init__(self, template: Template) -> None:
         self._template = template
+
+    def plugging(self) -> None:
+        return None
 
     def template(self, packages: tuple[str, ...] = ()) -> Template:
         return self._template

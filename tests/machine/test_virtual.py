@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
+from crashinit.contract.observation import Run
 from crashinit.machine.protocol import Machine, Template
 from crashinit.machine.provider import get_provider
 
@@ -48,6 +49,53 @@ def test_sleep_costs_nothing(virtual: Template) -> None:
 
     assert not done.timed_out
     assert done.seconds >= 3600
+
+
+def gated(machine: Machine, script: str, deadline: float) -> Run:
+    """A run under the gate, to its end."""
+    argv = ["sh", "-c", script]
+    state = machine.call("gate_start", argv=argv, root="/root", deadline=deadline, stop="never", env={}, timeout=600)
+    return Run.model_validate(machine.call("gate_finish", gate=state["gate"]))
+
+
+def test_one_that_spins_is_ended_as_one_that_waits(virtual: Template) -> None:
+    """Both meet their deadline by the machine's clock; the CPU time that they used tells which is which."""
+    with virtual.clone() as machine:
+        spins = gated(machine, "(while :; do :; done) & wait", deadline=4.0)
+        waits = gated(machine, "sleep 10000 & wait", deadline=600.0)
+
+    assert spins.timed_out and waits.timed_out
+    assert spins.busy is not None and waits.busy is not None
+    assert spins.busy > 3 and waits.busy < 1
+    assert 600 <= waits.seconds < 601
+
+
+def test_time_goes_on(virtual: Template) -> None:
+    """After a fork, a reboot and a power cut the wall clock goes on, and what a machine was used for is counted."""
+
+    def now(machine: Machine) -> float:
+        return float(machine.run("date", "+%s.%N").check().stdout)
+
+    with virtual.clone(forkable=True) as machine:
+        began, told = now(machine), machine.elapsed or 0.0
+        machine.run("sleep", "1000", timeout=2000).check()
+        with machine.fork() as fork, fork.clone() as later:
+            assert machine.time == later.time == "virtual"
+            assert 1000 <= now(later) - began < 1001
+            later.power_cut()
+            assert 1000 <= now(later) - began < 1001
+            assert 1000 <= (later.elapsed or 0.0) - told < 1100
+
+
+def test_a_seed_has_delays() -> None:
+    """A gated run takes another time with another seed; with the first of all there are no delays."""
+    script = "for i in 1 2 3 4 5 6 7 8; do mkdir /root/$i; done"
+    took = []
+    for seed in ("0", "1", "1"):
+        with get_provider("qemu-virtual", seed=seed).template() as template, template.clone() as machine:
+            took.append(gated(machine, script, deadline=60.0).seconds)
+
+    assert took[0] + 0.001 < took[1] == took[2]
 
 
 def test_power_cut(virtual: Template) -> None:

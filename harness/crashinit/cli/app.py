@@ -54,6 +54,7 @@ class ProviderName(StrEnum):
 
     QEMU = "qemu"
     QEMU_COLD = "qemu-cold"
+    QEMU_REAL = "qemu-real"
     QEMU_VIRTUAL = "qemu-virtual"
     VAGRANT = "vagrant"
 
@@ -62,7 +63,7 @@ Driver = Annotated[str, typer.Option("--driver", metavar="D", help="An adapter's
 Provider = Annotated[ProviderName, typer.Option("--provider", help="Where machines come from.")]
 Seed = Annotated[
     int | None,
-    typer.Option("--seed", metavar="N", min=0, help="With '--provider qemu-virtual': what clocks begin with."),
+    typer.Option("--seed", metavar="N", min=0, help="In virtual time: of clocks, random numbers, delays."),
 ]
 WORKERS = 64  # at once: each has a machine, and more than the host has processors for only wait for one another
 Workers = Annotated[int, typer.Option("-n", metavar="N", min=1, max=WORKERS, help="How many trials run side by side.")]

@@ -164,6 +164,7 @@ class Run(Record):
     stdout: str
     stderr: str
     seconds: float
+    busy: float | None = None  # seconds of CPU time that it and its children used of these; None: not recorded
     operations: list[OperationRecord]
     uevents: list[Uevent]
     unseen: list[str] = []  # what it may have changed beside its operations, or was refused, as sentences
@@ -184,6 +185,7 @@ class Evidence(Record):
 
     trial: str
     fault: str = "kill"  # "kill", "errno", "power-cut"
+    time: Literal["", "real", "virtual"] = ""  # what the machines' clocks followed; "": not recorded
     same_as: str = ""  # the trial whose fault was the very same, so that it stands for this one; "": none
     earlier: list[Run] = []  # inits that were killed before, in the trial's order
     fault_run: Run  # the init in which the (last) fault was injected

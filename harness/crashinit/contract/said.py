@@ -28,7 +28,7 @@ def ending(run: Run) -> str:
     if run.hung:
         how = f"hangs in the kernel: it was still there after SIGKILL, {run.seconds:.1f} s after it began"
     elif run.timed_out:
-        how = f"did not end in time and was ended after {run.seconds:.1f} s"
+        how = f"did not end in time and was ended after {run.seconds:.1f} s{occupation(run)}"
     elif run.exit is None:
         how = "still runs"
     elif run.exit < 0:
@@ -37,6 +37,14 @@ def ending(run: Run) -> str:
         how = f"ended with exit status {run.exit}"
     said = plainest(run)
     return f"{how}: '{quoted(said)}'" if said else f"{how} and printed nothing"
+
+
+def occupation(run: Run) -> str:
+    """Whether a run that did not end was at work all the time or waited, as a part of a sentence; "": not recorded."""
+    if run.busy is None:
+        return ""
+    said = f"busy for {run.busy:.1f} of them"
+    return f" (it was {said})" if run.busy > run.seconds / 2 else f" (it waited, and was {said})"
 
 
 def signal_name(number: int) -> str:

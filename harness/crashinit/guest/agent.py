@@ -2,13 +2,15 @@
 
 It speaks newline-delimited JSON over a byte stream (a virtio-serial port, or its own standard input and
 output when it is started over ssh). A request is `{"id": 7, "call": "run", "arguments": {...}}`; its answer is
-`{"id": 7, "result": ...}` or `{"id": 7, "error": {"type": "...", "message": "...", "traceback": "..."}}`.
+`{"id": 7, "result": ...}` or `{"id": 7, "error": {"type": "...", "message": "...", "traceback": "..."}}`, and has the
+machine's monotonic clock as well: `"clock": 12.5`.
 Requests are answered one at a time and in order. An empty line is ignored, so a new peer may begin with one to flush
 a torn line.
 
 Calls (all times in seconds, all binary data in base64):
 
-    hello(clock, entropy)          set the wall clock, stir `entropy` (base64) into the kernel's random pool;
+    hello(clock, entropy, delays)  set the wall clock, stir `entropy` (base64) into the kernel's random pool, draw from
+                                   `delays` (a text; "": none) how long each operation of a gated run waits;
                                    -> {"version": 1}
     run(argv, input, timeout, env) -> {"exit", "stdout", "stderr", "seconds", "timed_out"}; negative exit: signal;
                                    the output is text, of each stream the last MiB
@@ -72,6 +74,8 @@ from .mailbox import NAME, Mailbox
 from .transport import Pipe, Port
 
 VERSION = 1
+DELAY = 0.05  # seconds: udev has dealt with an event in less
+DELAY_DECADES = 3  # the shortest is that many powers of ten shorter
 # <linux/random.h>
 RNDADDENTROPY = 0x40085203
 RNDRESEEDCRNG = 0x5207
@@ -86,9 +90,11 @@ class Agent:
         self._census = Census()
         self._gates: dict[str, Gate] = {}
         self._started = 0
+        self._delays: random.Random | None = None
 
-    def hello(self, clock: float | None = None, entropy: str = "") -> dict[str, Any]:
+    def hello(self, clock: float | None = None, entropy: str = "", delays: str = "") -> dict[str, Any]:
         """A new peer, perhaps of a clone: take its clock, and random state that no other clone has."""
+        self._delays = random.Random(delays) if delays else None
         if clock is not None:
             time.clock_settime(time.CLOCK_REALTIME, clock)
         if entropy:
@@ -162,7 +168,7 @@ class Agent:
     ) -> dict[str, Any]:
         """Start a command under a gate of its own."""
         self._started += 1
-        gate = Gate(str(self._started), argv, root, deadline, stop, ready, reads=reads)
+        gate = Gate(str(self._started), argv, root, deadline, stop, ready, reads=reads, delay=self._delay)
         state = gate.start(env or {})
         self._gates[gate.ident] = gate
         return state
@@ -201,6 +207,12 @@ class Agent:
         """Use the base."""
         return exercise.exercise(probe.Spec.of(spec))
 
+    def _delay(self) -> float:
+        """Seconds that the next operation waits: in half of the cases none, else up to DELAY, more often few."""
+        if self._delays is None or self._delays.random() < 0.5:
+            return 0.0
+        return float(DELAY * 10 ** -self._delays.uniform(0, DELAY_DECADES))
+
     def _gate(self, ident: str) -> Gate:
         if ident not in self._gates:
             raise GateError(f"there is no gate '{ident}'")
@@ -219,6 +231,7 @@ def answer(calls: Mapping[str, Callable[..., Any]], line: bytes) -> bytes:
     except Exception as error:
         told = {"type": type(error).__name__, "message": str(error), "traceback": traceback.format_exc()}
         reply = {"id": ident, "error": told}
+    reply["clock"] = round(time.monotonic(), 6)
     return json.dumps(reply).encode() + b"\n"
 
 

@@ -12,7 +12,7 @@ import signal
 import threading
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -48,7 +48,9 @@ class Gate:
         ready: Mapping[str, str] | None = None,
         *,
         reads: bool = False,
+        delay: Callable[[], float] = lambda: 0.0,
     ) -> None:
+        """`delay`: seconds that the next operation waits, so that others come to run before it."""
         self.ident = ident
         self.argv = list(argv)
         self.exit: int | None = None
@@ -70,12 +72,14 @@ class Gate:
         self._output = Output()
         self._condition = Ready(ready, self._output.files) if ready else None
         self._reads = reads
+        self._delay = delay
         self._decoder = Decoder(root, reads=reads)
         self._unseen: Counter[str] = Counter()
         self._uevents = Uevents()
         self._began = time.monotonic()
         self._idle = 0.0  # seconds spent held so far
         self._ended_after = 0.0
+        self._busy: float | None = None  # seconds of CPU time up to the end
 
     @property
     def state(self) -> State:
@@ -175,6 +179,7 @@ class Gate:
             self._check()
             over = self.exit is not None or self.ready or self.hung
             run = self._run(self._ended_after if over else self.seconds())
+            run["busy"] = self._group.busy() if self._busy is None else self._busy
             run["operations"], run["uevents"] = list(self._records.all), self._uevents.seen(self.seconds())
             self._finished = True
             self._wake_thread()
@@ -189,17 +194,20 @@ class Gate:
 
         with self._change:
             self._check()
+            busy = self._group.busy()
             if self.exit is None:
                 signal.pidfd_send_signal(self._pidfd, signal.SIGTERM)
             self._change.wait_for(over, deadline)
             self._check()
             self.timed_out = self.exit is None
             if self.timed_out:
+                busy_now = self._group.busy()
+                self._busy = None if busy is None or busy_now is None else busy_now - busy
                 self._group.kill()
                 self._change.wait_for(over, KILL_LIMIT)
                 self._check()
                 self.hung = self.exit is None
-            return self._run(time.monotonic() - begin)
+            return {**self._run(time.monotonic() - begin), "busy": self._busy if self.timed_out else None}
 
     def _run(self, seconds: float) -> dict[str, Any]:
         stdout, stderr = self._output.texts()
@@ -315,6 +323,7 @@ class Gate:
         if not self._past_deadline:
             self._past_deadline = True
             self.timed_out = self.exit is None
+            self._busy = self._group.busy()
             self._group.kill()
             self._deadline = self.seconds() + KILL_LIMIT
             return
@@ -344,6 +353,8 @@ class Gate:
         if operation is None:
             self._listener.go_on(call.id)
             return
+        if (delay := self._delay()) > 0:
+            time.sleep(delay)
         what = (operation.kind, operation.object)
         if self.ready and what not in self._failing:
             self._listener.go_on(call.id)
@@ -374,6 +385,8 @@ class Gate:
         self.exit = os.waitstatus_to_exitcode(status)
         if not self.ready:
             self._ended_after = self.seconds()
+            if self._busy is None:
+                self._busy = self._group.busy()
         self._stop = "never"
 
     def _close(self, events: int) -> None:

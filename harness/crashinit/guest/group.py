@@ -39,6 +39,14 @@ class Group:
         """SIGKILL to every process at once."""
         (self.path / "cgroup.kill").write_text("1")
 
+    def busy(self) -> float | None:
+        """Seconds of CPU time that its processes have used, also those that are gone; None if that is not known."""
+        for line in read_text(self.path / "cpu.stat").splitlines():
+            name, _, value = line.partition(" ")
+            if name == "usage_usec":
+                return int(value) / 1e6
+        return None
+
     def alive(self) -> list[int]:
         """The processes that live."""
         return [int(pid) for pid in read_text(self.path / "cgroup.procs").split()]

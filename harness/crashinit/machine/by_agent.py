@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Self
 
 from crashinit.errors import CrashinitError, GuestError, MachineError, UsageError
-from crashinit.machine.protocol import Completed
+from crashinit.machine.protocol import Completed, Time
 
 GRACE = 30.0  # seconds beyond a command's own timeout in which the agent must answer
 PIECE = 1 << 20  # bytes of a file that go over the line at once
@@ -23,8 +23,14 @@ REMOUNT = "sync; echo u > /proc/sysrq-trigger; until grep -q ' / ext4 ro' /proc/
 class ByAgent(ABC):
     """A machine whose agent answers; see machine/protocol.py for what each method promises."""
 
+    time: Time = "real"
+
     def __init__(self) -> None:
         self._closed = False
+
+    @property
+    def elapsed(self) -> float | None:
+        return None
 
     @abstractmethod
     def _ask(self, name: str, arguments: Mapping[str, Any], timeout: float) -> Any:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from crashinit.errors import GuestError, MachineError
+from crashinit.machine.seed import delays, moment
 
 EPOCH = 1767225600  # 2026-01-01 UTC: machines with a seed live in the half year after it
 LINE_LIMIT = 64 << 20  # bytes of one answer; an observation has some hundred thousand
@@ -26,6 +27,8 @@ class Channel:
         self._line = line
         self._why = why
         self._last = 0
+        self.elapsed = 0.0  # seconds by the machine's own clock, from one answer to the next
+        self._clock: float | None = None  # its clock at the last answer
         self._got = bytearray()
         line.setblocking(False)
 
@@ -50,6 +53,7 @@ class Channel:
                 raise MachineError(f"the machine's answer to '{name}' is nested too deeply") from problem
             if isinstance(answer, dict) and answer.get("id") == self._last:
                 break
+        self._tell(answer.get("clock"))
         if isinstance(error := answer.get("error"), dict):
             said = f"{error.get('type')}: {error.get('message')}"
             failed = GuestError(f"the agent's call '{name}' failed in the machine: {said}")
@@ -62,14 +66,27 @@ class Channel:
     def hello(self, timeout: float, seed: str | None = None) -> None:
         """Wait for the agent; give it the time and randomness, which a frozen machine cannot have of its own.
 
-        With a `seed` both follow from it alone.
+        With a `seed` both follow from it alone; see machine/seed.py.
         """
-        entropy = os.urandom(64) if seed is None else hashlib.sha512(seed.encode()).digest()
-        clock = time.time() if seed is None else EPOCH + int.from_bytes(entropy[:3], "big")
-        self.call("hello", {"clock": clock, "entropy": base64.b64encode(entropy).decode()}, timeout)
+        if seed is None:
+            given = {"clock": time.time(), "entropy": _text(os.urandom(64))}
+        else:
+            entropy = hashlib.sha512(seed.encode()).digest()
+            given = {"entropy": _text(entropy), "delays": delays(seed)}
+            if not self.elapsed or self._clock is not None:  # a clone of a machine that had a time goes on with that
+                given["clock"] = EPOCH + moment(seed, entropy) + self.elapsed
+        self.call("hello", given, timeout)
 
     def restarted(self) -> None:
         """The machine was told to boot anew."""
+        self._clock = 0.0
+
+    def _tell(self, clock: object) -> None:
+        """Count the time since the last answer."""
+        if isinstance(clock, int | float):
+            if self._clock is not None:
+                self.elapsed += max(0.0, clock - self._clock)
+            self._clock = clock
 
     def close(self) -> None:
         self._line.close()
@@ -113,3 +130,7 @@ class Channel:
             if poll.poll(left * 1000):
                 return
         raise MachineError(f"the machine did not answer '{name}' within {timeout:g} s: {self._why()}")
+
+
+def _text(data: bytes) -> str:
+    return base64.b64encode(data).decode()

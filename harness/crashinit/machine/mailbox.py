@@ -43,6 +43,7 @@ class Mailbox(Channel):
         self._running = running
 
     def restarted(self) -> None:
+        super().restarted()
         self._running = True
 
     def _send(self, request: bytes, name: str, deadline: float, timeout: float) -> None:

@@ -3,9 +3,12 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from crashinit.machine.files import File
+
+# What a machine's clock follows: the host's time, or a count of its own instructions.
+Time = Literal["real", "virtual"]
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,14 @@ class Completed:
 
 class Machine(Protocol):
     """One disposable VM. A context manager: leaving it closes it."""
+
+    @property
+    def time(self) -> "Time":
+        """What its clock follows."""
+
+    @property
+    def elapsed(self) -> float | None:
+        """Seconds by its own clock, from a fixed moment to its agent's last answer; None if it does not tell."""
 
     def call(self, name: str, /, *, timeout: float = 60.0, **arguments: Any) -> Any:
         """Ask the guest agent for one call; see guest/agent.py for the calls.
@@ -113,7 +124,6 @@ class Provider(Protocol):
     """A way to get machines on this host."""
 
     name: str
-    plugs: bool  # whether its machines take further disks (Pluggable)
     forks: bool  # whether its machines can be forked; else a trial takes place in the recorded init's own machine
     repeats: bool  # whether a machine that gets the same calls does the same again, to the nanosecond
     seed: str | None  # what it then begins with: another one is another interleaving
@@ -121,6 +131,9 @@ class Provider(Protocol):
     @property
     def accel(self) -> str:
         """What machines run under: "kvm" or "tcg"."""
+
+    def plugging(self) -> "Provider | None":
+        """Whose machines take further disks (Pluggable): its own, those of another beside it, or nobody's."""
 
     def template(self, packages: tuple[str, ...] = ()) -> Template:
         """The base template, with the guest code and these Debian packages beyond the standard ones."""

@@ -33,11 +33,10 @@ def get_provider(name: str, **options: Any) -> Provider:
 
 
 class QemuProvider:
-    """Machines under QEMU, from an image that is built here; the default."""
+    """Machines under QEMU in real time, from an image that is built here."""
 
-    name = "qemu"
+    name = "qemu-real"
     forks = True
-    plugs = True
     repeats = False
     seed: str | None = None  # of the machines that come from its templates; None: each has the host's randomness
 
@@ -54,6 +53,10 @@ class QemuProvider:
     def acceleration(self) -> Accel:
         """The accelerator and the reason for it; probed if need be, for which an image is built if need be."""
         return remembered() or accelerator(image(note=self._note), note=self._note)
+
+    def plugging(self) -> Provider | None:
+        """Its own machines take further disks."""
+        return self
 
     def template(self, packages: tuple[str, ...] = ()) -> QemuTemplate:
         """See machine/protocol.py. The first call builds image and template; later processes find them."""
@@ -169,10 +172,22 @@ def _virtual(**options: Any) -> Provider:
     return VirtualProvider(**options)
 
 
+def _default(**options: Any) -> Provider:
+    """Machines in virtual time where they are emulated, else in real time; a seed needs virtual time."""
+    seed = options.pop("seed", "")
+    real = QemuProvider(**options)
+    virtual = real.accel == "tcg"
+    if seed and not virtual:
+        raise UsageError("machines run in real time under KVM, where a seed determines nothing: give no seed.")
+    return _virtual(**options, **({"seed": seed} if seed else {})) if seed or (virtual and VIRTUAL_BY_DEFAULT) else real
+
+
+VIRTUAL_BY_DEFAULT = False  # whether the default provider's emulated machines are in virtual time without a seed
 PROVIDERS: dict[str, Callable[..., Provider]] = {
     # A further provider is a class beside QemuProvider and a line here.
-    "qemu": QemuProvider,
+    "qemu": _default,
     "qemu-cold": _cold,
+    "qemu-real": QemuProvider,
     "qemu-virtual": _virtual,
     "vagrant": _vagrant,
 }

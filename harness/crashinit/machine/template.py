@@ -14,6 +14,7 @@ from crashinit.machine.by_agent import GRACE, ByAgent
 from crashinit.machine.channel import Channel
 from crashinit.machine.files import File
 from crashinit.machine.mailbox import Mailbox
+from crashinit.machine.protocol import Time
 from crashinit.machine.qemu import Hardware, Kernel, Layer, Qemu
 
 BOOT_TIMEOUT = 180.0  # seconds from power-on to the agent's answer; some 6 of them are needed on an idle host
@@ -104,8 +105,9 @@ class QemuMachine(ByAgent):
         private: bool = False,
         state: File | None = None,
         seed: str | None = None,
+        elapsed: float = 0.0,
     ) -> None:
-        """Start it and wait for its agent; see Qemu for `private` and `state`, Channel.hello for `seed`.
+        """Start it and wait for its agent; see Qemu for `private` and `state`, Channel for `seed` and `elapsed`.
 
         Raises HostError, MachineError.
         """
@@ -123,11 +125,20 @@ class QemuMachine(ByAgent):
             self._channel: Channel = Mailbox(*line, running=state is None)
         else:
             self._channel = Channel(qemu.agent, qemu.why)
+        self._channel.elapsed = elapsed
         try:
             self._channel.hello(BOOT_TIMEOUT, seed)
         except BaseException:
             self.close()
             raise
+
+    @property
+    def time(self) -> Time:  # type: ignore[override]
+        return "virtual" if self._hardware.virtual else "real"
+
+    @property
+    def elapsed(self) -> float:
+        return self._channel.elapsed
 
     @property
     def pid(self) -> int:
@@ -159,7 +170,7 @@ class QemuMachine(ByAgent):
         finally:
             if not self._hardware.virtual:
                 self._qemu.go()
-        return QemuTemplate(Frozen(self._hardware, self._kernel, disk, ram, state), self._seed)
+        return QemuTemplate(Frozen(self._hardware, self._kernel, disk, ram, state), self._seed, self.elapsed)
 
     def plug(self, disk: File, serial: str, log: File | None = None) -> str:
         self._require_open()
@@ -180,10 +191,11 @@ class QemuMachine(ByAgent):
 class QemuTemplate:
     """A frozen machine; see machine/protocol.py for what each method promises."""
 
-    def __init__(self, frozen: Frozen, seed: str | None = None) -> None:
-        """`seed`: of all machines that are made from it."""
+    def __init__(self, frozen: Frozen, seed: str | None = None, elapsed: float = 0.0) -> None:
+        """`seed`: of all machines that are made from it; `elapsed`: seconds for which it was used before."""
         self._frozen: Frozen | None = frozen
         self._seed = seed
+        self._elapsed = elapsed
 
     @property
     def frozen(self) -> Frozen:
@@ -216,6 +228,7 @@ class QemuTemplate:
             private=not forkable,
             state=frozen.state,
             seed=seed,
+            elapsed=self._elapsed,
         )
 
     def memory(self) -> int:

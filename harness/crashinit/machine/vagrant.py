@@ -29,7 +29,6 @@ class VagrantProvider:
     forks = True
     repeats = False
     seed: str | None = None
-    plugs = False
 
     def __init__(self, *, memory: int = MEMORY, note: Callable[[str], None] = lambda text: None) -> None:
         """`memory`: MiB of the VM; `note` is told what takes long, in sentences. Raises HostError."""
@@ -42,6 +41,10 @@ class VagrantProvider:
     @property
     def accel(self) -> str:
         return vagrant_settings.accel() or (remembered() or accelerator(image(note=self._note), note=self._note)).name
+
+    def plugging(self) -> None:
+        """Nobody's."""
+        return
 
     def template(self, packages: tuple[str, ...] = ()) -> "VagrantTemplate":
         """See machine/protocol.py. Each call brings a VM up."""

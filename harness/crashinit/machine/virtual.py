@@ -9,6 +9,7 @@ from typing import Any
 from crashinit.machine.accel import Accel
 from crashinit.machine.files import File
 from crashinit.machine.image import Image
+from crashinit.machine.protocol import Provider
 from crashinit.machine.provider import QemuProvider
 from crashinit.machine.qemu import Hardware
 from crashinit.machine.seed import DEFAULT
@@ -19,13 +20,16 @@ class VirtualProvider(QemuProvider):
     """Machines in virtual time, under emulation: only there can instructions be counted."""
 
     name = "qemu-virtual"
-    plugs = False  # a disk answers when the host comes to it
     repeats = True
 
     def __init__(self, *, seed: str = DEFAULT, note: Callable[[str], None] = lambda text: None, **options: Any):
         """`seed`: any text."""
         super().__init__(note=note, **options)
         self.seed = seed
+
+    def plugging(self) -> Provider | None:
+        """In real time: a disk answers when the host comes to it."""
+        return QemuProvider(memory=self._memory, note=self._note)
 
     def acceleration(self) -> Accel:
         """Emulation, whatever the host can do."""

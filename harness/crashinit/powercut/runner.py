@@ -31,6 +31,7 @@ class PowerCutRunner(TrialRunner):
     def __init__(self, provider: Provider, adapter: Adapter, out: Path) -> None:
         super().__init__(provider, adapter)
         self.out = out
+        self.plugging = provider.plugging()  # None: a power cut cannot be had
         self._warm: Template | None = None
         self._recorded: dict[str, LoggedInit] = {}
 
@@ -50,7 +51,9 @@ class PowerCutRunner(TrialRunner):
                 machine.run("rm", "-rf", self.adapter.volume).check()
                 machine.run("mkdir", "-p", self.adapter.volume).check()
 
-            self._warm = self._stack.enter_context(self.driver_template().derive(warm))
+            beside = self.plugging if self.plugging is not self.provider else None
+            driver = self._installed(beside) if beside else self.driver_template()
+            self._warm = self._stack.enter_context(driver.derive(warm))
         return self._warm
 
     def blank(self, setup: Setup) -> tuple[list[File], Observation | None]:
@@ -116,7 +119,7 @@ class PowerCutRunner(TrialRunner):
             raise MachineError(f"the init of '{trial.id}' can be recorded now: explore again to strike it as well")
         if not trial.state:
             recorded = self._read(recording_name(trial.setup))
-            return nothing_fired(trial, recorded.run, recorded.before), {}
+            return nothing_fired(trial, "real", recorded.run, recorded.before), {}
         recorded, state = self.recorded(trial)
         seconds = Seconds()
         with seconds.part("total"):
@@ -130,7 +133,7 @@ class PowerCutRunner(TrialRunner):
             disks = recorded.disks(state)
         with seconds.part("clone"):
             machine = self.warm_template().clone()
-        with machine:
+        with machine, seconds.of(machine):
             with seconds.part("plug"):
                 machine.call("mark")
                 plug(machine, disks)

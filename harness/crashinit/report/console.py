@@ -36,7 +36,7 @@ from crashinit.report.again import replay
 from crashinit.report.counts import MARKS, NO_STEP, table, worst
 from crashinit.report.kinds import Kind, first, how_often, in_words, is_wedge, kind_of, kinds, short
 from crashinit.report.title import name
-from crashinit.report.words import duration, many, middle_cut
+from crashinit.report.words import duration, many, middle_cut, with_time
 
 STYLES: dict[Outcome, str] = {"converged": "green", "diverged": "bold red", "not-fired": "yellow", "error": "magenta"}
 ENDINGS: dict[Outcome, str] = {
@@ -259,7 +259,8 @@ def _counts(counts: Counter[Outcome]) -> Text:
 
 
 def _opening(run: RunStarted) -> str:
-    return f"{many(len(run.trials), 'trial')} of driver '{name(run.driver)}' on {run.provider} ({run.accel})"
+    machines = f"{run.provider} ({with_time(run.accel, run.time)})"
+    return f"{many(len(run.trials), 'trial')} of driver '{name(run.driver)}' on {machines}"
 
 
 def _further(trials: Sequence[str]) -> str:

@@ -50,6 +50,7 @@ def summary(run: RunRecord) -> dict[str, Any]:
         "driver": run.driver,
         "provider": run.provider,
         "accel": run.accel,
+        "time": run.time,
         "trials": len(run.results),
         **{outcome.replace("-", "_"): outcomes[outcome] for outcome in OUTCOMES},
         "tried_again": sum(bool(result.tries) for result in run.results),

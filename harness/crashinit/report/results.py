@@ -53,6 +53,7 @@ class RunRecord:
     contract: int = 1  # its version, by which the results were judged; 1 where the directory does not say
     narrowed: bool | None = None  # whether only a part of what there is was asked for; None: not recorded
     select: str = ""  # the expression of '-k' that chose the trials; "": there was none, or it is not recorded
+    time: str = ""  # what the machines' clocks followed: "real", "virtual" or "mixed"; "": not recorded
 
     @property
     def not_run(self) -> list[str]:
@@ -118,6 +119,7 @@ class ResultsLog:
             "driver": event.driver,
             "provider": event.provider,
             "accel": event.accel,
+            "time": event.time,
             "started": earlier.get("started") or datetime.now(UTC).isoformat(timespec="seconds"),
             "planned": list(dict.fromkeys([*earlier.get("planned", []), *event.trials])),
             "left_out": list(dict.fromkeys([*earlier.get("left_out", []), *event.left_out])),
@@ -201,6 +203,7 @@ def read(out: Path) -> RunRecord:
         contract=facts.get("contract", 1),
         narrowed=facts.get("narrowed"),
         select=facts.get("select", ""),
+        time=facts.get("time", ""),
     )
 
 
@@ -256,6 +259,7 @@ class _Facts(BaseModel):
     mask: list[str] = []
     clause_names: dict[str, str] = {}
     select: str = ""
+    time: str = ""
     seconds: float | None = None
     earlier_seconds: float | None = None
     interrupted: bool = False

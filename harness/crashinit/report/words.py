@@ -40,3 +40,9 @@ def listed(numbers: Iterable[int]) -> str:
         else:
             rows.append([number])
     return ", ".join(f"{row[0]} to {row[-1]}" if len(row) > 2 else ", ".join(map(str, row)) for row in rows)
+
+
+def with_time(accel: str, time: str) -> str:
+    """What machines run under and what their clocks follow: 'tcg, virtual time'; the latter if it is known."""
+    known = {"real": "real time", "virtual": "virtual time", "mixed": "virtual and real time"}
+    return ", ".join(word for word in (accel, known.get(time, "")) if word)
