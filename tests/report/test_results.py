@@ -15,6 +15,7 @@ from crashinit.contract import VERSION
 from crashinit.errors import UsageError
 from crashinit.events import Event, RunFinished, RunStarted, TrialFinished
 from crashinit.report import Reports, plain, read, remake
+from crashinit.report.counts import summary
 from crashinit.report.results import finished_ids
 from crashinit.report.words import duration
 from rich.console import Console
@@ -268,6 +269,23 @@ def test_a_result_is_whole_or_not_there(tmp_path: Path) -> None:
         emit(TrialFinished(results()[6]))
 
     assert [result.id for result in read(tmp_path).results] == [results()[0].id, results()[6].id]
+
+
+def test_which_time_it_was_is_said(tmp_path: Path) -> None:
+    """A run and each of its results name what the clocks followed; a run of an earlier version names nothing."""
+    emit = Reports(tmp_path)
+    emit(RunStarted("d", "qemu:7", "tcg", [], time="mixed"))
+    emit(TrialFinished(replace(results()[0], time="virtual")))
+    emit(TrialFinished(replace(results()[1], time="real")))
+    emit(RunFinished(1.0, interrupted=False))
+    run = read(tmp_path)
+
+    assert (run.time, summary(run)["time"], [result.time for result in run.results]) == (
+        "mixed", "mixed", ["virtual", "real"],
+    )  # fmt: skip
+    facts = json.loads((tmp_path / "run.json").read_text())
+    (tmp_path / "run.json").write_text(json.dumps({key: facts[key] for key in facts if key != "time"}))
+    assert read(tmp_path).time == ""
 
 
 def test_an_unknown_outcome_is_refused(tmp_path: Path) -> None:
