@@ -18,8 +18,8 @@ from crashinit.machine.files import File
 SIZE = 64 << 20  # bytes; as much of them as calls and answers use is there
 HEAD = struct.Struct("<QQ")  # what lies there, and the length of what follows
 REQUEST, ANSWER = 1, 2
-# A machine's second may take several of a busy host's; this ends the wait for a guest that does not end at all.
-SLACK = 4
+# A machine's second may take many of a busy host's; this ends the wait for a guest that does not end at all.
+SLACK = 10
 
 
 class Mailbox(Channel):
