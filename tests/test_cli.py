@@ -84,6 +84,8 @@ def test_a_check_says_what_the_adapter_lacks_and_nothing_before(tmp_path: Path) 
         (["replay", "plan.json"], "'plan.json' does not exist"),
         (["replay", "plan.json", "--failed", "--clause", "C99"], "'C99' is no clause: they are C01, "),
         (["judge", "nowhere"], "'nowhere' does not exist"),
+        (["judge", "x" * 300], "File name too long"),
+        (["report", "x" * 300], "File name too long"),
         (["judge", "scenario.yaml"], "'scenario.yaml' holds no 'results.jsonl': name the directory"),
         (["compare", "scenario.yaml", "nowhere"], "'scenario.yaml' holds no 'results.jsonl': name the directory"),
     ],

@@ -5,6 +5,7 @@ fails without a fault), 2 interrupted, 3 harness error, 4 usage error, 5 nothing
 when they run, so that --help is fast.
 """
 
+import errno
 import io
 import os
 import signal
@@ -17,6 +18,8 @@ from crashinit.cli import host, replay, results, trials
 from crashinit.cli.app import HARNESS_ERROR, INTERRUPTED, OK, USAGE_ERROR, app, fail
 from crashinit.errors import CrashinitError
 from crashinit.interruption import as_ctrl_c
+
+NO_NAMES = (errno.ENAMETOOLONG, errno.ELOOP)  # of a path that was given and can be none
 
 __all__ = ["host", "main", "replay", "results", "trials"]
 
@@ -45,7 +48,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return HARNESS_ERROR
         except OSError as error:
             where = f"'{error.filename}': " if error.filename else ""
-            return fail(f"error: {where}{error.strerror or error}", HARNESS_ERROR)
+            code = USAGE_ERROR if error.errno in NO_NAMES else HARNESS_ERROR
+            return fail(f"error: {where}{error.strerror or error}", code)
         except Exception as error:
             return fail(
                 f"error: {type(error).__name__}: {error} (a fault of crashinit itself; CRASHINIT_DEBUG=1 shows where)",
