@@ -11,7 +11,9 @@ ROOT = "/var/lib/test"
 TRAP = "trap 'echo bye; exit 5' TERM"
 # The agent may poll five descriptors at once, and a gate has six (poll(2), EINVAL): with the next call of the daemon
 # the gate fails, and ends it.
-BREAK = "prlimit --nofile=5: --pid $PPID; while kill -0 $0 2>/dev/null; do :; done; prlimit --nofile=1024: --pid $PPID"
+BREAK = (
+    "prlimit --nofile=5: --pid $PPID; while grep -q . /proc/$0/cmdline; do :; done; prlimit --nofile=1024: --pid $PPID"
+)
 LISTEN = "import signal,socket; s = socket.socket(socket.AF_UNIX); s.bind('/run/test.sock'); s.listen(); signal.pause()"
 
 
