@@ -88,6 +88,7 @@ def test_a_control_node_that_leads_nowhere_is_not_a_missing_device(
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(node))
         monkeypatch.setattr(dm, "CONTROL", str(node))
+        dm._control.cache_clear()
 
         with pytest.raises(DriverError, match=f"cannot look up the device 'x': '{node}': No such device or address"):
             dm.info("x")
