@@ -292,6 +292,15 @@ def test_a_child_that_begins_while_one_looks_is_no_stranger(machine: Machine) ->
         assert [(process.name, process.outside) for process in probe(machine).processes] == [("bash", False)]
 
 
+def test_a_control_group_may_go_while_one_looks(machine: Machine) -> None:
+    """That of a run which is over is removed when its last process has gone, whoever is just reading it."""
+    script = "cd /sys/fs/cgroup/crashinit; while :; do mkdir x x/y x/z; rmdir x/y x/z x; done >/dev/null 2>&1 &"
+    machine.run("sh", "-c", f"mkdir -p /sys/fs/cgroup/crashinit; {script}").check()
+
+    for _ in range(30):
+        assert probe(machine).processes == []
+
+
 def test_without_a_mark_nobody_is_a_stranger(machine: Machine) -> None:
     """Who was there at the beginning is not known, so nobody can be said to have come."""
     machine.run("sh", "-c", "env -i setsid sleep 1001 > /dev/null 2>&1 &").check()

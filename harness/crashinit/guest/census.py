@@ -78,8 +78,9 @@ class Census:
 
 
 def in_runs() -> Set[int]:
-    """The processes in the control groups of the driver's runs."""
-    return {int(pid) for listing in sorted(CGROUPS.glob("**/cgroup.procs")) for pid in read_text(listing).split()}
+    """The processes in the control groups of the driver's runs, of which one that is over may go at any time."""
+    groups = (Path(group) for group, _, _ in os.walk(CGROUPS))  # unlike glob() it passes over what has gone
+    return {int(pid) for group in groups for pid in read_text(group / "cgroup.procs").split()}
 
 
 def parent(pid: int) -> int:
