@@ -65,7 +65,10 @@ def test_a_check_says_what_the_adapter_lacks_and_nothing_before(tmp_path: Path) 
         (["run", "--driver", "reference", "--provider", "qemu-real", "--seed", "7"], "'qemu-real' takes no seed"),
         (["explore", "--driver", "d", "--fault", "kill", "--provider", "qemu-cold", "--seed", "7"], "takes no seed"),
         (["replay", "plan.json", "--provider", "vagrant", "--seed", "7"], "the provider 'vagrant' takes no seed"),
-        (["run", "--driver", "reference", "scenario.yaml", "--seeds", "3"], "'qemu' takes no seeds: give '--provider "),
+        (
+            ["run", "--driver", "reference", "scenario.yaml", "--provider", "qemu-real", "--seeds", "3"],
+            "'qemu-real' takes no seeds: give '--provider ",
+        ),
         (["run", "--driver", "reference", "--seeds", "0"], "error: '--seeds' is '0', but must be at least 1. See"),
         (["replay", "plan.json", "--check", "1"], "error: '--check' is '1', but must be at least 2. See"),
         (["run", "--driver", "reference", "--provider", "qemu-virtual", "--seed", "x"], "'--seed'"),

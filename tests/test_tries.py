@@ -223,14 +223,14 @@ def test_a_trial_has_the_seed_of_its_machines() -> None:
     assert under(trial, virtual).seed == 7
     assert under(replace(trial, seed=9), virtual).seed == 9
     assert under(replace(trial, fault="power-cut"), virtual).seed is None
-    assert under(trial, get_provider("qemu")) == trial
+    assert under(trial, get_provider("qemu-real")) == trial
 
 
 def test_seeds_are_refused_where_no_machine_heeds_them() -> None:
     """The sentence names the option that does it there."""
-    HowOften(seeds=1).require(get_provider("qemu"))
-    with pytest.raises(UsageError, match="'qemu' takes no seeds: give '--provider qemu-virtual', or '--repeat 2'"):
-        HowOften(seeds=3).require(get_provider("qemu"))
+    HowOften(seeds=1).require(get_provider("qemu-real"))
+    with pytest.raises(UsageError, match="'qemu-real' takes no seeds: give '--provider qemu-virtual', or '--repeat 2'"):
+        HowOften(seeds=3).require(get_provider("qemu-real"))
 
 
 def test_a_try_that_another_trial_stands_for_is_its_own(tmp_path: Path) -> None:

@@ -80,7 +80,7 @@ def provider(config: pytest.Config) -> str:
     from crashinit.machine.seed import seeded
 
     try:
-        return seeded(option(config, "provider"), option(config, "seed"))
+        return seeded(option(config, "provider"), option(config, "seed"), number(config, "seeds"))
     except CrashinitError as error:
         raise pytest.UsageError(f"crashinit: {error}") from error
 

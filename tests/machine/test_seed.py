@@ -19,7 +19,8 @@ def test_seed_is_part_of_the_name(seed: str, name: str) -> None:
 def test_other_providers_have_none() -> None:
     """A provider whose machines would not heed a seed refuses it, and without one its name stays as it is."""
     assert seeded("qemu", "") == "qemu"
-    assert seeded("qemu-real", "") == "qemu-real"
+    assert seeded("qemu", seeds=3) == "qemu:0"
+    assert seeded("qemu-real", "", 3) == "qemu-real"
     for provider in ("qemu-real", "qemu-cold", "vagrant"):
         with pytest.raises(UsageError, match=f"the provider '{provider}' takes no seed: give '--provider qemu'"):
             seeded(provider, "7")

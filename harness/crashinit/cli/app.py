@@ -115,11 +115,11 @@ def say(text: str, stream: TextIO | None = None) -> None:
     print(printable(text, None), file=stream or sys.stdout)
 
 
-def machines(provider: ProviderName, seed: int | None) -> str:
-    """The provider's name, with the seed of its machines. Raises UsageError when it takes none."""
+def machines(provider: ProviderName, seed: int | None, seeds: int = 1) -> str:
+    """The provider's name, with the seed of its machines, or the first of `seeds`. Raises UsageError if it has none."""
     from crashinit.machine.seed import seeded
 
-    return seeded(provider.value, "" if seed is None else str(seed))
+    return seeded(provider.value, "" if seed is None else str(seed), seeds)
 
 
 def run_directory(out: Path | None, name: str, *, resume: bool, force: bool) -> Path:

@@ -75,7 +75,7 @@ def replay(
 
     if clause and clause not in CLAUSES:
         raise UsageError(f"'{clause}' is no clause: they are {', '.join(CLAUSES)}.")
-    asked = machines(provider, seed) if provider else ""
+    asked = machines(provider, seed, seeds) if provider else ""
     plan, trials = _planned(target, source)
     vms = asked or _machines(seed, plan.parent)
     if select:

@@ -78,7 +78,7 @@ def run(
     from crashinit import scenario
 
     find = functools.partial(scenario.find, paths or [SCENARIOS])
-    vms = machines(provider, seed)
+    vms = machines(provider, seed, seeds)
     return _campaign(
         find, driver, vms, out, workers, select, baseline, (confirm, repeat, seeds), resume=resume, force=force
     )
@@ -236,7 +236,7 @@ def explore(
     return _campaign(
         lambda: scenarios,
         driver,
-        machines(provider, seed),
+        machines(provider, seed, seeds),
         out,
         workers,
         select,

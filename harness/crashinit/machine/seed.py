@@ -24,14 +24,15 @@ FORM = "[0-9]{1,18}"
 DAY = 86400.0  # seconds
 
 
-def seeded(provider: str, seed: str = "") -> str:
+def seeded(provider: str, seed: str = "", seeds: int = 1) -> str:
     """The provider's name with the seed of its machines, such as "qemu:7"; "" is the default seed.
 
+    The default provider has none if none is asked for, neither one nor the first of several `seeds`.
     Raises UsageError for a seed that is no number, and for one that the provider's machines would not heed.
     """
     if provider not in (DEFAULT_PROVIDER, VIRTUAL) and seed:
         raise UsageError(f"the provider '{provider}' takes no seed: give '--provider {DEFAULT_PROVIDER}', or no seed.")
-    if not seed and provider != VIRTUAL:
+    if not seed and provider != VIRTUAL and (provider != DEFAULT_PROVIDER or seeds == 1):
         return provider
     if not re.fullmatch(FORM, seed or DEFAULT):
         raise UsageError(f"the seed is '{seed}': it must be a number of at most 18 digits.")
