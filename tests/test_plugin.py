@@ -105,6 +105,20 @@ def test_a_seed_is_for_machines_that_heed_it(project: Path) -> None:
     assert "the provider 'qemu' takes no seed" in ended.stderr
 
 
+def test_seeds_are_for_machines_that_heed_one(project: Path) -> None:
+    """Others refuse them in one sentence with pytest's names of the options, before anything boots."""
+    asked = ("--crashinit-provider", "qemu-cold", "--crashinit-seeds", "3")
+    ended = run(project, "s.yaml", *asked, CRASHINIT_CACHE="/nowhere/to/boot")
+
+    assert ended.returncode == 4, ended.stdout + ended.stderr
+    assert "INTERNALERROR" not in ended.stdout + ended.stderr
+    assert (
+        "'qemu-cold' takes no seeds: give '--crashinit-provider qemu-virtual', or '--crashinit-repeat 2'"
+        in ended.stderr
+    )
+    assert not (project / "reports").exists()
+
+
 def test_trials_are_tests(project: Path, provider: Provider) -> None:
     """On two workers: each trial is a test, and its result is in the run's files and in junit; nothing is replaced."""
     provider.template().close()
