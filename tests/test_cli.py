@@ -434,13 +434,14 @@ def test_replay_takes_the_seed_that_fails() -> None:
     result = combined([replace(results()[0], seed=7), replace(failing(results()[0], "diverged", "no", {}), seed=8)])
     plan = [planned(result.id), planned("other")]
     report(Path("run"), [result])
-    assert replay._machines(None, Path("run")) == "qemu"
+    assert replay._machines(None, 1, Path("run")) == "qemu"
     Path("run/run.json").write_text('{"provider": "qemu-virtual:7"}')
 
     assert [trial.seed for trial in replay._with_their_seeds(plan, Path("run"))] == [8, None]
     assert replay._with_their_seeds(plan, Path("nowhere")) == plan
-    assert replay._machines(None, Path("run")) == "qemu-virtual:7"
-    assert replay._machines(9, Path("run")) == "qemu-virtual:9"
+    assert replay._machines(None, 1, Path("run")) == "qemu-virtual:7"
+    assert replay._machines(None, 5, Path("nowhere")) == "qemu:0"
+    assert replay._machines(9, 1, Path("run")) == "qemu-virtual:9"
 
 
 def test_a_run_that_is_gone_on_with_keeps_what_chose_its_trials() -> None:

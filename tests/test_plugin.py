@@ -97,25 +97,23 @@ def test_a_place_that_can_be_none_is_one_sentence(project: Path, out: str) -> No
 
 
 def test_a_seed_is_for_machines_that_heed_it(project: Path) -> None:
-    """With the default provider it is refused in one sentence, before anything boots."""
-    ended = run(project, "s.yaml", "--crashinit-seed", "7", CRASHINIT_CACHE="/nowhere/to/boot")
-
-    assert ended.returncode == 4, ended.stdout + ended.stderr
-    assert "INTERNALERROR" not in ended.stdout + ended.stderr
-    assert "the provider 'qemu' takes no seed" in ended.stderr
-
-
-def test_seeds_are_for_machines_that_heed_one(project: Path) -> None:
-    """Others refuse them in one sentence with pytest's names of the options, before anything boots."""
-    asked = ("--crashinit-provider", "qemu-cold", "--crashinit-seeds", "3")
+    """With a provider in real time it is refused in one sentence, before anything boots."""
+    asked = ("--crashinit-provider", "qemu-real", "--crashinit-seed", "7")
     ended = run(project, "s.yaml", *asked, CRASHINIT_CACHE="/nowhere/to/boot")
 
     assert ended.returncode == 4, ended.stdout + ended.stderr
     assert "INTERNALERROR" not in ended.stdout + ended.stderr
-    assert (
-        "'qemu-cold' takes no seeds: give '--crashinit-provider qemu-virtual', or '--crashinit-repeat 2'"
-        in ended.stderr
-    )
+    assert "the provider 'qemu-real' takes no seed" in ended.stderr
+
+
+def test_seeds_are_for_machines_that_heed_one(project: Path) -> None:
+    """Others refuse them in one sentence with pytest's names of the options, before anything boots."""
+    asked = ("--crashinit-provider", "qemu-real", "--crashinit-seeds", "3")
+    ended = run(project, "s.yaml", *asked, CRASHINIT_CACHE="/nowhere/to/boot")
+
+    assert ended.returncode == 4, ended.stdout + ended.stderr
+    assert "INTERNALERROR" not in ended.stdout + ended.stderr
+    assert "'qemu-real' takes no seeds: give '--crashinit-provider qemu-virtual', or '--" in ended.stderr
     assert not (project / "reports").exists()
 
 

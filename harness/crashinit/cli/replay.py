@@ -77,7 +77,7 @@ def replay(
         raise UsageError(f"'{clause}' is no clause: they are {', '.join(CLAUSES)}.")
     asked = machines(provider, seed, seeds) if provider else ""
     plan, trials = _planned(target, source)
-    vms = asked or _machines(seed, plan.parent)
+    vms = asked or _machines(seed, seeds, plan.parent)
     if select:
         trials = list(filter(lambda trial: matcher(select)(trial.id), trials))
     if clause and not failed:
@@ -113,7 +113,7 @@ def replay(
     return exit_code(directory)
 
 
-def _machines(seed: int | None, directory: Path) -> str:
+def _machines(seed: int | None, seeds: int, directory: Path) -> str:
     """The provider where none is asked for: the run's if that had a seed, else the default one."""
     from crashinit.machine.seed import options
     from crashinit.report.again import machines_of
@@ -122,7 +122,7 @@ def _machines(seed: int | None, directory: Path) -> str:
     if options(own):
         kind, _, its = own.partition(":")
         return machines(ProviderName(kind), int(its) if its and seed is None else seed)
-    return machines(ProviderName.QEMU, seed)
+    return machines(ProviderName.QEMU, seed, seeds)
 
 
 def _with_their_seeds(trials: "list[Trial]", directory: Path) -> "list[Trial]":
