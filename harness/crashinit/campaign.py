@@ -5,7 +5,6 @@ It knows no pytest and no console: the command line and the pytest plugin are tw
 
 import contextlib
 import functools
-import itertools
 import time
 import traceback
 from collections import Counter
@@ -38,23 +37,39 @@ from crashinit.powercut.record import LoggedInit
 from crashinit.powercut.runner import PowerCutRunner, recording_name
 from crashinit.reference import init_without_faults, refuse_unsound
 from crashinit.result import failed, result_of
+from crashinit.same_state import difference, is_sampled, sample, unmerged
 from crashinit.scenario import POWER_CUT, Scenario
 from crashinit.trace import steps_of
 from crashinit.trial import TrialRunner
-from crashinit.tries import OFTEN, HowOften, Tries, carried, further, shared, under
+from crashinit.tries import (
+    JUDGED,
+    OFTEN,
+    HowOften,
+    Tries,
+    by_itself,
+    carried,
+    further,
+    shared,
+    shared_results,
+    stands_for,
+    under,
+)
+from crashinit.units import groups
 from crashinit.workers import Begun, Done, Failed, attempt, run_groups
 
 # Why power cuts are not in virtual time
 IN_REAL_TIME = "the disks that lose power answer when the host comes to it, so these trials are in real time"
 
 
-def make_runner(driver: str, provider: str, out: Path, emit: Listener = lambda event: None) -> PowerCutRunner:
+def make_runner(
+    driver: str, provider: str, out: Path, emit: Listener = lambda event: None, *, merges: bool = True
+) -> PowerCutRunner:
     """A runner for every fault, over the recordings in a run's directory, on this driver and provider.
 
     Module-level, so that a worker process can make its own. What takes long, such as an image, is told as notes.
     """
     noted = get_provider(provider, note=lambda text: emit(Note(text)))
-    return PowerCutRunner(noted, load_adapter(driver), out)
+    return PowerCutRunner(noted, load_adapter(driver), out, merges=merges)
 
 
 def prepare(scenarios: Sequence[Scenario], driver: str, provider: str, out: Path, emit: Listener) -> Prepared:
@@ -233,7 +248,7 @@ def _second_crashes(first: Trial, out: Path) -> list[Trial]:
         evidence = stored(out, first.id)
     except FileNotFoundError:
         return []
-    if evidence.same_as or evidence.fired is None or not evidence.reinits:
+    if evidence.same_as or evidence.same_state_as or evidence.fired is None or not evidence.reinits:
         return []
     return plan.second_crashes(first, evidence.reinits[0].operations)
 
@@ -266,8 +281,8 @@ def run_trials(
     begin = time.monotonic()
     interrupted = True
 
-    def ended(units: Sequence[Sequence[Trial]]) -> Iterator[Done | Failed]:
-        make = functools.partial(make_runner, driver, provider, recordings or out)
+    def ended(units: Sequence[Sequence[Trial]], *, merges: bool = False) -> Iterator[Done | Failed]:
+        make = functools.partial(make_runner, driver, provider, recordings or out, merges=merges)
         with contextlib.closing(run_groups(units, make, workers)) as messages:
             for message in messages:
                 if isinstance(message, Begun):
@@ -276,10 +291,42 @@ def run_trials(
                     yield message
 
     def batch(trials: Sequence[Trial]) -> None:
-        for message in ended(list(groups([under(trial, machines) for trial in trials]))):
+        units = groups([under(trial, machines) for trial in trials], prepared.references if often.merge else {})
+        for message in ended(list(units), merges=often.merge):
             result = _judged(message, prepared, adapter, out)
             results[result.id] = result
             emit(TrialFinished(result))
+
+    def confirmed(result: TrialResult, known: dict[str, TrialResult]) -> None:
+        """A result takes the place of the one before, for all that it stands for."""
+        for one in list(shared_results(result, known, out)):
+            known[one.id] = one
+            if one.id in results:
+                results[one.id] = one
+            emit(TrialConfirmed(one))
+
+    def check(known: dict[str, TrialResult], trials: Sequence[Trial]) -> None:
+        """Run a sample of the trials that stand merged in full; where one comes out differently, all of them."""
+        merged = {result.id: result for result in known.values() if result.same_state_as and result.outcome in JUDGED}
+        chosen = set(sample((one.id, f"{one.fault} {one.operation.partition(' ')[0]}") for one in merged.values()))
+        chosen |= {one.id for one in merged.values() if by_itself(one, known)}
+        if chosen:
+            emit(Note(f"running {len(chosen)} of the {len(merged)} trials in full that stand in the state of others"))
+        wrong = in_full(known, merged, [trial for trial in trials if trial.id in chosen])
+        if wrong:
+            left = [trial for trial in trials if trial.id in merged and trial.id not in chosen]
+            emit(RunExtended([], [f"{wrong}: trials in equal states are not alike here, and each was run in full"]))
+            in_full(known, merged, left)
+
+    def in_full(known: dict[str, TrialResult], merged: Mapping[str, TrialResult], trials: Sequence[Trial]) -> str:
+        """Run trials that stood merged; one that came out differently, as half a sentence. "": none did."""
+        said = ""
+        for message in ended(list(groups([under(trial, machines) for trial in trials]))):
+            result = _judged(message, prepared, adapter, out)
+            if result.outcome != "error":
+                said = said or difference(merged[result.id], result)
+                confirmed(result, known)
+        return said
 
     def again(known: dict[str, TrialResult], trials: Sequence[Trial]) -> None:
         units = often.units(groups(trials), known)
@@ -295,14 +342,12 @@ def run_trials(
             tries[trial].add(_judged(message, prepared, adapter, out, first=False), evidence)
             waiting[trial] -= 1
             if not waiting[trial]:
-                for result in _shared_results(tries[trial].result(), known, out):
-                    if result.id in results:
-                        results[result.id] = result
-                    emit(TrialConfirmed(result))
+                confirmed(tries[trial].result(), known)
 
     ids = [trial.id for trial in trials]
+    left_out = prepared.left_out + (unmerged(prepared.references, trials) if often.merge else [])
     time_ = prepared.time(trials)
-    emit(RunStarted(driver, provider, prepared.accel, ids, prepared.left_out, narrowed, expression, time_))
+    emit(RunStarted(driver, provider, prepared.accel, ids, left_out, narrowed, expression, time_))
     try:
         batch(trials)
         further: list[Trial] = []
@@ -311,7 +356,9 @@ def run_trials(
             emit(RunExtended([trial.id for trial in further], left_out))
             batch(further)
         planned = list({trial.id: trial for trial in (*prepared.trials, *trials, *further)}.values())
-        again({**{result.id: result for result in earlier}, **results}, planned)
+        known = {**{result.id: result for result in earlier}, **results}
+        check(known, planned)
+        again(known, planned)
         interrupted = False
     finally:
         emit(RunFinished(time.monotonic() - begin, interrupted))
@@ -328,9 +375,18 @@ def run_one(
 ) -> TrialResult:
     """Run one trial in this process and judge it, as often as is asked for. `known`: results of those before it."""
     trial = under(trial, runner.provider)
+    runner.merges = often.merge
     first = _judged(attempt(runner, trial), prepared, runner.adapter, out)
-    if first.same_as:
-        return shared(first, known[first.same_as]) if first.same_as in known else first
+    runner.merges = False
+    checked = is_sampled(trial.id) or not any(one.same_state_as for one in known.values())
+    if first.same_state_as and (checked or by_itself(first, known)):
+        full = _judged(attempt(runner, trial), prepared, runner.adapter, out)
+        if full.outcome in JUDGED and (wrong := difference(first, full)):
+            said = f"{wrong}: trials in equal states are not alike here, so run them with merging off ('--no-merge')"
+            return failed(trial, said)
+        first = full if full.outcome in JUDGED else first
+    if other := stands_for(first):
+        return shared(first, known[other]) if other in known and not by_itself(first, known) else first
     tries = Tries(out, first)
     for n in range(often.more(first)):
         message = attempt(runner, further(trial, first, n + 1))
@@ -380,32 +436,3 @@ def _judged(
         return failed(trial, message.reason)
     told = store_error(out, trial.id, message.details).relative_to(out)
     return failed(trial, f"{message.reason} ('{told}' in the run's directory has the traceback)")
-
-
-def _shared_results(leader: TrialResult, known: Mapping[str, TrialResult], out: Path) -> Iterator[TrialResult]:
-    """The result of a trial that was tried again, and those of the trials that it stands for."""
-    yield leader
-    for follower in known.values():
-        if follower.same_as == leader.id:
-            if follower.outcome != leader.outcome:
-                own = {"trial": follower.id, "same_as": leader.id}
-                store(out, follower.id, stored(out, leader.id).model_copy(update=own))
-            yield shared(follower, leader)
-
-
-def groups(trials: Sequence[Trial]) -> Iterator[list[Trial]]:
-    """The trials in the order of their recorded inits; those that share a held init, and so a fork, together."""
-    setups = list(dict.fromkeys(trial.setup for trial in trials))
-
-    def order(trial: Trial) -> tuple[int, int, str, int]:
-        earlier = trial.earlier
-        return setups.index(trial.setup), earlier.n if earlier else 0, trial.victim if earlier else "", trial.point.n
-
-    for _, group in itertools.groupby(sorted(trials, key=order), key=_shared):
-        yield list(group)
-
-
-def _shared(trial: Trial) -> object:
-    if trial.earlier:
-        return trial.setup, trial.earlier, trial.victim
-    return trial.setup, trial.point.operation

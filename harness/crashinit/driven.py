@@ -157,6 +157,12 @@ class Driven:
         """The system's state as the probe sees it now."""
         return Observation.model_validate(self._ask("probe", {"digests": digests, "after_shutdown": after_shutdown}))
 
+    def facts(self) -> dict[str, Any]:
+        """Digests of what the next init will find; see guest/facts.py."""
+        with self.seconds.part("facts"):
+            found: dict[str, Any] = self.machine.call("facts", timeout=GRACE, root=self.adapter.root)
+        return found
+
     def exercise(self) -> Exercise:
         """Use the base as a container engine would: snapshot, mount, write, read back, remove."""
         return Exercise.model_validate(self._ask("exercise", {}))

@@ -48,6 +48,7 @@ class TrialResult:
     recovered: bool | None = None  # whether some init succeeded after the fault; None: not recorded
     time: str = ""  # what its machine's clock followed: "real" or "virtual"; "": not recorded
     same_as: str = ""  # the trial that stands for this one, because its fault was the very same; "": it ran itself
+    same_state_as: str = ""  # the trial whose fault left the same state, so that what follows was run once; "": none
     seen: str = ""  # in how many of its tries it ended so: "2 of 3"; "": it was tried once
     race: bool = False  # whether its tries ended differently
     tries: list[Try] = field(default_factory=list)  # in their order, if there were several

@@ -33,6 +33,7 @@ OPTIONS = {
     "confirm": f"how many more times a trial that diverged is tried (default: {CONFIRM})",
     "repeat": "how many more times every trial is tried, also one that converged (default: 0)",
     "seeds": "under how many seeds every trial is tried, from crashinit-seed on (default: 1)",
+    "no-merge": "'yes': run each trial in full, also where its fault leaves the state of another trial",
 }
 DEFAULTS = {
     "driver": "",
@@ -43,7 +44,9 @@ DEFAULTS = {
     "confirm": str(CONFIRM),
     "repeat": "0",
     "seeds": "1",
+    "no-merge": "",
 }
+FLAGS = ("force", "no-merge")
 # In the workerinput of xdist: the run's directory, and where the plan is.
 WORKER_OUT, WORKER_PLAN = "crashinit_out", "crashinit_plan"
 NEEDS_A_DRIVER = "scenario files need a driver: give '--crashinit-driver D', where D is 'reference' or another adapter."
@@ -53,18 +56,25 @@ LISTINGS = ("collectonly", "showfixtures", "show_fixtures_per_test", "setupplan"
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("crashinit", "crash tests of a storage driver's initialisation")
     for name, text in OPTIONS.items():
-        variable = f"CRASHINIT_{name.upper()}"
-        kind: dict[str, Any] = (
-            {"action": "store_const", "const": "yes"} if name == "force" else {"metavar": name.upper()}
-        )
+        variable = _variable(name)
+        kind: dict[str, Any] = {"action": "store_const", "const": "yes"} if name in FLAGS else {"metavar": name.upper()}
         group.addoption(f"--crashinit-{name}", default=None, help=f"{text} (or ${variable})", **kind)
-        parser.addini(f"crashinit_{name}", text, default="")
+        parser.addini(_variable(name).lower(), text, default="")
+
+
+def _variable(name: str) -> str:
+    return f"CRASHINIT_{name.upper().replace('-', '_')}"
 
 
 def option(config: pytest.Config, name: str) -> str:
     """An option's value: command line, then environment, then ini file, then default."""
-    given = config.getoption(f"--crashinit-{name}") or os.environ.get(f"CRASHINIT_{name.upper()}")
-    return str(given or config.getini(f"crashinit_{name}") or DEFAULTS[name])
+    given = config.getoption(f"--crashinit-{name}") or os.environ.get(_variable(name))
+    return str(given or config.getini(_variable(name).lower()) or DEFAULTS[name])
+
+
+def flag(config: pytest.Config, name: str) -> bool:
+    """An option that is 'yes' or not."""
+    return option(config, name) not in ("", "no", "0", "false")
 
 
 def number(config: pytest.Config, name: str) -> int:
@@ -119,7 +129,12 @@ class Campaign:
         named = (self.worker or {}).get(WORKER_OUT) or option(config, "out")
         self.out = Path(named or f"reports/pytest-{datetime.now():%Y%m%d-%H%M%S}").absolute()
         self.lists = _lists(config)
-        self.tries = number(config, "confirm"), number(config, "repeat"), number(config, "seeds")
+        self.tries = (
+            number(config, "confirm"),
+            number(config, "repeat"),
+            number(config, "seeds"),
+            not flag(config, "no-merge"),
+        )
         self.results: dict[str, TrialResult] = {}  # of this process
         self.passed_over: dict[Path, str] = {}  # files that are no valid scenario and were not named, and why
         self.is_worker = self.worker is not None
@@ -161,7 +176,7 @@ class Campaign:
             scenarios = scenario.find(paths) if (paths := self._scenarios()) and not self.lists else []
             if scenarios:
                 HowOften(*self.tries).require(get_provider(self.provider), options="--crashinit-")
-                force = option(self.config, "force") not in ("", "no", "0", "false")
+                force = flag(self.config, "force")
                 self._stack.enter_context(claimed(self.out, force=force, options="--crashinit-"))
                 self.prepared = campaign.prepare(scenarios, self.driver, self.provider, self.out, self._note)
         except CrashinitError as error:

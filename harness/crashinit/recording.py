@@ -1,11 +1,14 @@
 """A recorded init: it goes forward only, and can be forked at each boundary where it is held."""
 
+import itertools
 from typing import Any
 
 from crashinit.contract.observation import Observation, OperationRecord, Run
 from crashinit.driven import GRACE, Driven
 from crashinit.machine.protocol import Machine, Template
 from crashinit.plan import Point, Setup
+
+_NUMBERS = itertools.count(1)
 
 
 class Recording:
@@ -34,6 +37,7 @@ class Recording:
         self.earlier = earlier
         self._everywhere = everywhere
         self.seed = seed
+        self.number = next(_NUMBERS)  # no other one of this process has it
         self._fork: tuple[str, Template] | None = None
 
     @property

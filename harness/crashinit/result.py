@@ -31,6 +31,7 @@ def result_of(
         clause_reasons={clause: v.reason for clause, v in verdicts.items() if v.reason},
         time=evidence.time,
         same_as=evidence.same_as,
+        same_state_as=evidence.same_state_as,
     )
 
 
@@ -50,6 +51,7 @@ def _result(
     clauses: dict[str, ClauseStatus] | None = None,
     clause_reasons: dict[str, str] | None = None,
     same_as: str = "",
+    same_state_as: str = "",
 ) -> TrialResult:
     return TrialResult(
         id=trial.id,
@@ -72,4 +74,5 @@ def _result(
         replay=f"crashinit replay {shlex.quote(trial.id)}",
         same_as=same_as,
         seed=trial.seed,
+        same_state_as=same_state_as,
     )

@@ -27,7 +27,7 @@ class SameFault:
                 continue
             alike = recording.alone if trial.fault == "kill" else _came_once(evidence.fault_run, evidence.fired)
             if victim == trial.victim or alike:
-                return evidence.model_copy(update={"trial": trial.id, "same_as": evidence.trial})
+                return evidence.model_copy(update={"trial": trial.id, "same_as": evidence.trial, "same_state_as": ""})
         return None
 
     def remember(self, trial: Trial, evidence: Evidence) -> None:

@@ -7,7 +7,7 @@ init, and per boundary for what comes after it.
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from typing import Self
+from typing import Any, Self
 
 from crashinit import errnos
 from crashinit.adapters import Adapter
@@ -18,6 +18,7 @@ from crashinit.machine.protocol import Machine, Provider, Template, Time
 from crashinit.plan import Point, Setup, Trial
 from crashinit.recording import Recording, begin
 from crashinit.same_fault import SameFault
+from crashinit.same_state import SameState, State, standing_for, state_of
 
 
 class TrialRunner:
@@ -26,9 +27,11 @@ class TrialRunner:
     One belongs to one process: the machines that it starts end when that process ends.
     """
 
-    def __init__(self, provider: Provider, adapter: Adapter) -> None:
+    def __init__(self, provider: Provider, adapter: Adapter, *, merges: bool = True) -> None:
+        """`merges`: a trial whose fault leaves the state of an earlier one is not run on; that one stands for it."""
         self.provider = provider
         self.adapter = adapter
+        self.merges = merges
         self._stack = ExitStack()
         self._driver: Template | None = None
         self._given: dict[str, Given] = {}
@@ -39,6 +42,7 @@ class TrialRunner:
             None  # an init that never came where it was awaited
         )
         self._same_fault = SameFault()
+        self._same_state = SameState()
 
     def __enter__(self) -> Self:
         return self
@@ -145,22 +149,53 @@ class TrialRunner:
         return run
 
     def _carry_out(self, trial: Trial, recording: Recording, seconds: Seconds) -> Evidence:
-        """The fault, in a fork of the recorded init, and all that comes after it."""
+        """The fault, in a fork of the recorded init, and what comes after it unless another trial stands for that."""
+        state = None
+        with self._forked(trial, recording, seconds) as (driven, run):
+            waited = False
+            if merged := self._state(trial, recording, run):
+                state, waited = _looked_at(driven, merged)
+            if leader := self._same_state.find(state, trial):
+                return standing_for(leader, trial.id, _own(trial, recording, run))
+            if not waited:
+                evidence = self._follow(driven, trial, recording, run)
+        if waited:  # an init that follows is to meet udevd at its work: once more
+            with self._forked(trial, recording, seconds) as (driven, run):
+                evidence = self._follow(driven, trial, recording, run)
+            if self._state(trial, recording, run) != merged:
+                state = None
+        self._same_state.remember(state, evidence)
+        return evidence
+
+    @contextmanager
+    def _forked(self, trial: Trial, recording: Recording, seconds: Seconds) -> Iterator[tuple[Driven, Run]]:
+        """A fork of the recorded init in which the fault has struck, and the record of the struck init."""
         with seconds.part("fork"):
             machine = self._branch(recording)
         with machine, seconds.of(machine):
             driven = Driven(machine, self.adapter, trial.setup, seconds)
             with seconds.part("fault"):
                 run = self.strike(driven, recording.state["gate"], trial)
-            # An init that reports success in spite of an error has to have reached what every init must. After a reboot
-            # nothing of that is left to look at: an init has to follow.
-            anyhow = trial.fault == "errno" and trial.recovery == "init" and succeeded(run)
-            # In a machine whose kernel hangs nothing can be started any more.
-            hopeless = run.hung and trial.fault == "errno" and trial.recovery == "init"
-            restarts = 0 if hopeless else trial.restarts
-            before, tolerated = recording.before, [run] if anyhow else []
-            evidence = self._examine(driven, trial.id, run, recording.operation, before, tolerated, restarts)
-        return evidence.model_copy(update={"fault": trial.fault, "earlier": list(recording.earlier)})
+            yield driven, run
+
+    def _follow(self, driven: Driven, trial: Trial, recording: Recording, run: Run) -> Evidence:
+        """All that comes after the fault."""
+        # An init that reports success in spite of an error has to have reached what every init must. After a reboot
+        # nothing of that is left to look at: an init has to follow.
+        anyhow = trial.fault == "errno" and trial.recovery == "init" and succeeded(run)
+        # In a machine whose kernel hangs nothing can be started any more.
+        hopeless = run.hung and trial.fault == "errno" and trial.recovery == "init"
+        restarts = 0 if hopeless else trial.restarts
+        before, tolerated = recording.before, [run] if anyhow else []
+        evidence = self._examine(driven, trial.id, run, recording.operation, before, tolerated, restarts)
+        return evidence.model_copy(update=_own(trial, recording, run))
+
+    def _state(self, trial: Trial, recording: Recording, run: Run) -> State | None:
+        """The state that the fault left, but for its facts; None if it is not known, or no trial stands for another."""
+        if not self.merges or not self.provider.forks or recording.operation is None:
+            return None
+        number = None if self.provider.repeats else recording.number
+        return state_of(trial, number, recording.earlier, run, recording.operation)
 
     def _branch(self, recording: Recording, *, forkable: bool = False) -> Machine:
         """A machine in which the init is held as in the recording: a fork of it, or it itself, which is then spent."""
@@ -256,7 +291,7 @@ class TrialRunner:
 
     def forget(self) -> None:
         """End the recorded inits, if there are any, and what they showed: the next trial makes its own."""
-        self._same_fault = SameFault()
+        self._same_fault, self._same_state = SameFault(), SameState()
         self._forget_recordings()
 
     def _forget_recordings(self) -> None:
@@ -269,6 +304,25 @@ class TrialRunner:
         if self._second:
             self._second[1].close()
             self._second = None
+
+
+def _own(trial: Trial, recording: Recording, run: Run) -> dict[str, Any]:
+    """What a trial's own fault did, whichever trial shows what came after it."""
+    return {
+        "fault": trial.fault,
+        "fault_run": run,
+        "fired": recording.operation,
+        "earlier": list(recording.earlier),
+    }
+
+
+def _looked_at(driven: Driven, state: State) -> tuple[State | None, bool]:
+    """The state with the machine's facts, and whether udevd was waited for, so that nothing can follow there."""
+    try:
+        facts = driven.facts()
+    except GuestError:  # a state that cannot be looked at is like no other
+        return None, True
+    return state.with_facts(facts), facts["busy"]
 
 
 def _observed(driven: Driven, *, digests: bool, hung: bool) -> Observation | None:

@@ -7,7 +7,7 @@ a trial that diverged once in three tries has diverged, and is named a race.
 Where machines repeat themselves the same try would end in the same way: each further one has the next seed.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from crashinit.kept import store, stored
 from crashinit.machine.protocol import Provider
 from crashinit.machine.seed import VIRTUAL
 from crashinit.plan import Trial
+from crashinit.same_state import standing_for
 from crashinit.scenario import POWER_CUT
 
 JUDGED = ("converged", "diverged")
@@ -30,6 +31,7 @@ class HowOften:
     confirm: int = CONFIRM  # of one that diverged
     repeat: int = 0  # of any that was judged
     seeds: int = 1  # under which any that was judged is tried, the first one included
+    merge: bool = True  # a trial whose fault leaves the state of another one is not run on: that one stands for it
 
     def require(self, provider: Provider, options: str = "--") -> None:
         """Raises UsageError when seeds are asked for of machines that would not heed them.
@@ -44,7 +46,7 @@ class HowOften:
 
     def more(self, result: TrialResult) -> int:
         """Further tries that this first result asks for; what another trial stands for is tried as that one."""
-        if result.same_as or result.tries or result.outcome not in JUDGED:
+        if result.same_as or result.same_state_as or result.tries or result.outcome not in JUDGED:
             return 0
         any_more = max(self.repeat, self.seeds - 1)
         return max(self.confirm, any_more) if result.outcome == "diverged" else any_more
@@ -146,6 +148,16 @@ def _try(result: TrialResult) -> Try:
     return one if result.seed is None else {**one, "seed": result.seed}
 
 
+def stands_for(follower: TrialResult) -> str:
+    """The trial that stands for this one; "": none."""
+    return follower.same_as or follower.same_state_as
+
+
+def own_failure(follower: TrialResult, leader: TrialResult) -> bool:
+    """Whether a trial in the state of another one fails by what it said itself, so that it is run for itself."""
+    return not follower.same_as and follower.outcome == "diverged" and failed(follower) != failed(leader)
+
+
 def shared(follower: TrialResult, leader: TrialResult) -> TrialResult:
     """The result of a trial that another one stands for, once that has been tried again."""
     return replace(
@@ -162,6 +174,32 @@ def shared(follower: TrialResult, leader: TrialResult) -> TrialResult:
         seed=leader.seed,
         seed_passes=leader.seed_passes,
     )
+
+
+def by_itself(result: TrialResult, known: Mapping[str, TrialResult]) -> bool:
+    """Whether a trial that stands in the state of another one fails by what its own init said."""
+    leader = known.get(result.same_state_as)
+    return leader is not None and own_failure(result, leader)
+
+
+def shared_results(leader: TrialResult, known: Mapping[str, TrialResult], out: Path) -> Iterator[TrialResult]:
+    """The result of a trial that was tried again, and those of the trials that it stands for."""
+    yield leader
+    before = known.get(leader.id, leader)
+    for follower in known.values():
+        if stands_for(follower) == leader.id and not own_failure(follower, before):
+            if follower.outcome != leader.outcome:
+                store(out, follower.id, _standing(stored(out, leader.id), follower, out))
+            yield from shared_results(shared(follower, leader), known, out)
+
+
+def _standing(leader: Evidence, follower: TrialResult, out: Path) -> Evidence:
+    """A trial's evidence as that of another one for which it stands."""
+    if follower.same_as:
+        return leader.model_copy(update={"trial": follower.id, "same_as": leader.trial, "same_state_as": ""})
+    was = stored(out, follower.id)
+    own = {"fault": was.fault, "fault_run": was.fault_run, "fired": was.fired, "earlier": was.earlier}
+    return standing_for(leader, follower.id, own)
 
 
 def carried(old: TrialResult, new: TrialResult) -> TrialResult:

@@ -213,12 +213,15 @@ def test_a_terminal_breaks_no_word_and_no_command(tmp_path: Path) -> None:
     out = tmp_path / "a-directory-whose-name-alone-is-nearly-as-long-as-a-line-of-the-terminal"
     trials = [*alike(2), *results()[2:]]
     trials[2] = replace(trials[2], same_as=trials[3].id)
+    trials[4] = replace(trials[4], same_state_as=trials[3].id)
     said = on_terminal(trials, out)
 
     assert f"    {trials[0].replay} --run {out}\n" in said
     assert f"report: {out / 'report.html'}\n" in said
     assert "'same_as'" in said
     assert "merged: 1 trial is the very fault of another trial, which stands for it;" in " ".join(said.split())
+    told = "merged: 1 trial leaves the very state that another one left, and what follows was run once; 'same_state_as'"
+    assert told in " ".join(said.split())
     for line in said.splitlines():
         assert len(line) <= 80 or str(out) in line
     assert f"2 trials diverged: C04: {LONG.format(1000)}" in " ".join(said.split())

@@ -79,6 +79,10 @@ Seeds = Annotated[
 Repeat = Annotated[
     int, typer.Option("--repeat", metavar="N", min=0, help="More tries of every trial, also of one that converged.")
 ]
+NoMerge = Annotated[
+    bool,
+    typer.Option("--no-merge", help="Run each trial in full, also where its fault leaves the state of another trial."),
+]
 Baseline = Annotated[
     Path | None, typer.Option("--baseline", metavar="FILE", help="Failures that are known (TOML); all else fails.")
 ]

@@ -13,6 +13,7 @@ from crashinit.cli.app import (
     OK,
     REPORTS,
     Confirm,
+    NoMerge,
     Out,
     ProviderName,
     Repeat,
@@ -64,6 +65,7 @@ def replay(
     confirm: Confirm = CONFIRM,
     repeat: Repeat = 0,
     seeds: Seeds = 1,
+    no_merge: NoMerge = False,
 ) -> int:
     """One trial again, or all trials of a plan."""
     from crashinit import campaign, kept
@@ -108,7 +110,7 @@ def replay(
             emit,
             recordings=plan.parent,
             narrowed=bool(select or failed) or Path(target).suffix != ".json",
-            often=HowOften(confirm, repeat, seeds),
+            often=HowOften(confirm, repeat, seeds, merge=not no_merge),
         )
     return exit_code(directory)
 

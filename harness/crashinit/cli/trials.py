@@ -16,6 +16,7 @@ from crashinit.cli.app import (
     Baseline,
     Confirm,
     Driver,
+    NoMerge,
     Out,
     Provider,
     ProviderName,
@@ -73,6 +74,7 @@ def run(
     confirm: Confirm = CONFIRM,
     repeat: Repeat = 0,
     seeds: Seeds = 1,
+    no_merge: NoMerge = False,
 ) -> int:
     """Run the trials of scenario files against a driver."""
     from crashinit import scenario
@@ -80,7 +82,16 @@ def run(
     find = functools.partial(scenario.find, paths or [SCENARIOS])
     vms = machines(provider, seed, seeds)
     return _campaign(
-        find, driver, vms, out, workers, select, baseline, (confirm, repeat, seeds), resume=resume, force=force
+        find,
+        driver,
+        vms,
+        out,
+        workers,
+        select,
+        baseline,
+        (confirm, repeat, seeds, not no_merge),
+        resume=resume,
+        force=force,
     )
 
 
@@ -92,7 +103,7 @@ def _campaign(
     workers: int,
     select: str,
     baseline: Path | None,
-    tries: tuple[int, int, int],
+    tries: tuple[int, int, int, bool],
     *,
     resume: bool,
     force: bool,
@@ -189,6 +200,7 @@ def explore(
     confirm: Confirm = CONFIRM,
     repeat: Repeat = 0,
     seeds: Seeds = 1,
+    no_merge: NoMerge = False,
 ) -> int:
     """Strike every boundary of a driver's init."""
     from crashinit import adapters, scenario
@@ -241,7 +253,7 @@ def explore(
         workers,
         select,
         baseline,
-        (confirm, repeat, seeds),
+        (confirm, repeat, seeds, not no_merge),
         resume=resume,
         force=force,
         second=second,

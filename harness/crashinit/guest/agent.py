@@ -38,6 +38,8 @@ Calls (all times in seconds, all binary data in base64):
                                    `hung` for a command that lives on in the kernel although it was killed
     gate_stop(gate, deadline)      SIGTERM to a finished gate's daemon, and wait; at the deadline its cgroup is killed;
                                    -> a Run without operations, or null if there is no such daemon (any more)
+    facts(root)                    what the next init will find (guest/facts.py); -> {"digests": {name: digest},
+                                   "busy": whether udevd was waited for, "rested": whether it is idle now}
     probe(spec)                    -> contract.observation.Observation
     exercise(spec)                 -> contract.observation.Exercise
 
@@ -66,7 +68,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from . import disks, exercise, probe, process
+from . import disks, exercise, facts, probe, process
 from .census import TAG, Census
 from .gate import Gate, GateError
 from .kernel_log import KernelLog
@@ -198,6 +200,10 @@ class Agent:
         """End a daemon."""
         found = self._gates.pop(gate, None)
         return found.stop(deadline) if found else None
+
+    def facts(self, root: str) -> dict[str, Any]:
+        """What a driver leaves, in a few milliseconds."""
+        return facts.facts(root, self._log, self._census)
 
     def probe(self, spec: Mapping[str, Any]) -> dict[str, Any]:
         """Observe."""

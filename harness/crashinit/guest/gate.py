@@ -136,6 +136,7 @@ class Gate:
                 if operation["kind"] == "exit":
                     raise GateError("the end of a process cannot fail")
                 operation["detail"]["errno"] = error_name(number)
+                self._decoder.view.data = True  # what follows differs from fault to fault, and is compared
                 if forever:
                     self._failing[operation["kind"], operation["object"]] = number
             self._stop = stop

@@ -28,8 +28,8 @@ POWER_GONE = -9  # the exit of a run that the power cut ended: as if by SIGKILL,
 class PowerCutRunner(TrialRunner):
     """Runs trials whose fault is a power cut too, over the recordings in a run's directory."""
 
-    def __init__(self, provider: Provider, adapter: Adapter, out: Path) -> None:
-        super().__init__(provider, adapter)
+    def __init__(self, provider: Provider, adapter: Adapter, out: Path, *, merges: bool = True) -> None:
+        super().__init__(provider, adapter, merges=merges)
         self.out = out
         self.plugging = provider.plugging()  # None: a power cut cannot be had
         self._warm: Template | None = None

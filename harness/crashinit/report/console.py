@@ -46,6 +46,7 @@ ENDINGS: dict[Outcome, str] = {
     "error": "could not be judged",
 }
 MERGED = "'same_as' in results.jsonl names it"
+ALIKE = "'same_state_as' names it, and '--no-merge' runs all"
 
 
 class Progress:
@@ -294,6 +295,10 @@ def _closing(console: Console, progress: Progress, event: RunFinished, out: Path
         them = "it" if merged == 1 else "them"
         are = many(merged, "trial is", "trials are")
         _say(console, f"merged: {are} the very fault of another trial, which stands for {them}; {MERGED}")
+    alike = sum(bool(result.same_state_as) for result in progress.all_results)
+    if alike:
+        leave = many(alike, "trial leaves", "trials leave")
+        _say(console, f"merged: {leave} the very state that another one left, and what follows was run once; {ALIKE}")
     done, total = len(progress.all_results), progress.total
     line = Text(f"{done} of {many(total, 'trial')} in {duration(event.seconds)}: ")
     line.append_text(_counts(progress.counts))

@@ -65,7 +65,7 @@ def how_often(results: Iterable[TrialResult]) -> str:
 
     A trial that was tried under several seeds does the same each time that it has one of them: they are named.
     """
-    tried = [result for result in results if result.tries and not result.same_as]
+    tried = [result for result in results if result.tries and not (result.same_as or result.same_state_as)]
     if not tried:
         return ""
     if len(tried) == 1 and "seed" in tried[0].tries[0]:

@@ -1,16 +1,20 @@
 """Calls upon files and directories by path, and upon open files and block devices by descriptor."""
 # ruff: noqa: PTH116
 
+import hashlib
 import os
 import stat
+import struct
 
 from ..calls import CREATES, O_TMPFILE_BIT
-from ..memory import read_number
+from ..memory import read_memory, read_number
 from ..seccomp import Notification
 from .found import Operation
 from .view import AT_FDCWD, Handler, View, as_int
 
 AT_REMOVEDIR, AT_EMPTY_PATH = 0x200, 0x1000  # <linux/fcntl.h>
+DATA_LIMIT = 16 << 20  # bytes of one write of which a digest is made
+IOV_MAX = 1024  # <linux/uio.h>: UIO_MAXIOV
 CONTROLS = ("/dev/mapper/control", "/dev/loop-control")  # character devices that count
 
 
@@ -130,6 +134,27 @@ def _by_fd(verb: str, fd: int = 0, **facts: int) -> Handler:
     return decode
 
 
+def _write(**facts: int) -> Handler:
+    """A write of memory, with a digest of its data and where they go, if that is asked for."""
+
+    def decode(view: View, call: Notification) -> Operation | None:
+        operation = view.opened(call, "write", call.args[0], **{key: call.args[index] for key, index in facts.items()})
+        if operation is not None and view.data:
+            pieces = [(call.args[1], call.args[2])]
+            if "vectors" in facts:  # struct iovec
+                table = read_memory(call.pid, call.args[1], 16 * min(call.args[2], IOV_MAX))
+                pieces = list(struct.iter_unpack("=QQ", table))
+            if sum(size for _, size in pieces) <= DATA_LIMIT:
+                data = b"".join(read_memory(call.pid, address, size) for address, size in pieces if size)
+                operation.detail["data"] = hashlib.sha256(data).hexdigest()[:16]
+            if "offset" not in facts:
+                with open(f"/proc/{call.pid}/fdinfo/{as_int(call.args[0])}", encoding="ascii") as info:  # noqa: PTH123
+                    operation.detail["at"] = info.readline().split()[1]  # "pos:", the file's position
+        return operation
+
+    return decode
+
+
 CALLS: dict[str, Handler] = {
     "open": lambda view, n: _open(view, n, AT_FDCWD, n.args[0], n.args[1]),
     "openat": lambda view, n: _open(view, n, as_int(n.args[0]), n.args[1], n.args[2]),
@@ -152,11 +177,11 @@ CALLS: dict[str, Handler] = {
     "truncate": lambda view, n: _there(view, n, "file.truncate", AT_FDCWD, n.args[0], size=n.args[1]),
     "ftruncate": _ftruncate,
     "fallocate": _fallocate,
-    "write": _by_fd("write", size=2),
-    "pwrite64": _by_fd("write", offset=3, size=2),
-    "writev": _by_fd("write", vectors=2),
-    "pwritev": _by_fd("write", offset=3, vectors=2),
-    "pwritev2": _by_fd("write", offset=3, vectors=2),
+    "write": _write(size=2),
+    "pwrite64": _write(offset=3, size=2),
+    "writev": _write(vectors=2),
+    "pwritev": _write(offset=3, vectors=2),
+    "pwritev2": _write(offset=3, vectors=2),
     "sendfile": _by_fd("write", size=3),
     "copy_file_range": _by_fd("write", 2, size=4),
     "splice": _by_fd("write", 2, size=4),

@@ -46,6 +46,7 @@ class View:
     def __init__(self, root: str, main: int = 0, *, reads: bool = False) -> None:
         self.places = Places(root)
         self.main = main  # process id of the command: its exit is an operation, its children's are not
+        self.data = False  # whether the data of writes are part of what is told of them
         self.reads = reads  # whether what only asks is an operation as well
         self.sources: dict[tuple[int, int], str] = {}  # of new mounts, by process and fsopen's descriptor
         self._kept: list[int] = []
