@@ -308,7 +308,7 @@ def run_trials(
     def check(known: dict[str, TrialResult], trials: Sequence[Trial]) -> None:
         """Run a sample of the trials that stand merged in full; where one comes out differently, all of them."""
         merged = {result.id: result for result in known.values() if result.same_state_as and result.outcome in JUDGED}
-        chosen = set(sample((one.id, f"{one.fault} {one.operation.partition(' ')[0]}") for one in merged.values()))
+        chosen = set(sample((one.id, one.fault) for one in merged.values()))
         chosen |= {one.id for one in merged.values() if by_itself(one, known)}
         if chosen:
             emit(Note(f"running {len(chosen)} of the {len(merged)} trials in full that stand in the state of others"))
