@@ -38,7 +38,7 @@ class Afresh(PowerCutRunner):
 def afresh(runner: Callable[[], PowerCutRunner]) -> Afresh:
     """Such a runner in a worker's process."""
     made = runner()
-    return Afresh(made.provider, made.adapter, made.out)
+    return Afresh(made.provider, made.adapter, made.out, merges=False)
 
 
 def repetitions(

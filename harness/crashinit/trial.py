@@ -5,7 +5,7 @@ A recorded init goes forward only. Trials that come in the order of the trace sh
 init, and per boundary for what comes after it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any, Self
 
@@ -32,6 +32,7 @@ class TrialRunner:
         self.provider = provider
         self.adapter = adapter
         self.merges = merges
+        self._expected = True  # a trial may come that stands in the state of this one
         self._stack = ExitStack()
         self._driver: Template | None = None
         self._given: dict[str, Given] = {}
@@ -100,6 +101,12 @@ class TrialRunner:
         found = state["operation"]
         return OperationRecord.model_validate(found) if found else None
 
+    def expect(self, trials: Sequence[Trial]) -> None:
+        """These come together. States are looked at where one can be another's: by errors, or at several boundaries."""
+        self._expected = len({trial.point.operation for trial in trials}) > 1 or any(
+            trial.fault == "errno" for trial in trials
+        )
+
     def run(self, trial: Trial) -> tuple[Evidence, dict[str, float]]:
         """One trial, and how long its parts took."""
         seconds = Seconds()
@@ -152,14 +159,17 @@ class TrialRunner:
         """The fault, in a fork of the recorded init, and what comes after it unless another trial stands for that."""
         state = None
         with self._forked(trial, recording, seconds) as (driven, run):
-            waited = False
+            spent = False
             if merged := self._state(trial, recording, run):
-                state, waited = _looked_at(driven, merged)
+                state, spent = _looked_at(driven, merged)
+                spent |= self.provider.repeats
             if leader := self._same_state.find(state, trial):
                 return standing_for(leader, trial.id, _own(trial, recording, run))
-            if not waited:
+            if not spent:
                 evidence = self._follow(driven, trial, recording, run)
-        if waited:  # an init that follows is to meet udevd at its work: once more
+        if (
+            spent
+        ):  # what follows is to meet udevd at its work, and the time that it would have without a look: once more
             with self._forked(trial, recording, seconds) as (driven, run):
                 evidence = self._follow(driven, trial, recording, run)
             if self._state(trial, recording, run) != merged:
@@ -192,7 +202,7 @@ class TrialRunner:
 
     def _state(self, trial: Trial, recording: Recording, run: Run) -> State | None:
         """The state that the fault left, but for its facts; None if it is not known, or no trial stands for another."""
-        if not self.merges or not self.provider.forks or recording.operation is None:
+        if not self.merges or not self._expected or not self.provider.forks or recording.operation is None:
             return None
         number = None if self.provider.repeats else recording.number
         return state_of(trial, number, recording.earlier, run, recording.operation)

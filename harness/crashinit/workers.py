@@ -183,6 +183,7 @@ def _work(connection: Connection, make_runner: MakeRunner, number: int, owner: i
     _leave_when_told()
     with suppress(BrokenPipeError, ConnectionResetError), make_runner() as runner:  # the owner is gone: so are we
         while (group := _next(connection)) is not None:
+            runner.expect(group)
             for trial in group:
                 connection.send(Begun(trial, number))
                 connection.send(attempt(runner, trial))
