@@ -17,6 +17,7 @@ from crashinit.contract.observation import Evidence
 from crashinit.errors import GuestError
 from crashinit.kept import Prepared
 from crashinit.machine.protocol import Provider
+from crashinit.machine.provider import get_provider
 from crashinit.plan import Point, Setup, Trial
 from crashinit.workers import Begun, Done, Failed, Message, run_groups
 
@@ -101,6 +102,7 @@ class Runner:
     """Has no machine: what is tried here is what lies between a worker and its owner."""
 
     adapter = adapters.load("reference")
+    provider = get_provider("qemu")
 
     def __enter__(self) -> Self:
         return self
