@@ -5,9 +5,11 @@ import pwd
 from pathlib import Path
 
 import pytest
+from crashinit.errors import HostError
+from crashinit.machine import qemu
 from crashinit.machine.files import File
 from crashinit.machine.protocol import Machine, Template
-from crashinit.machine.template import LayeredDisk, QemuMachine, QemuTemplate
+from crashinit.machine.template import QemuMachine, QemuTemplate
 
 
 def status(machine: Machine) -> dict[str, str]:
@@ -74,14 +76,20 @@ def test_what_machines_share_cannot_be_changed(template: Template) -> None:
     with template.clone(forkable=True) as machine, machine.fork() as fork, fork.clone() as one:
         assert isinstance(one, QemuMachine)
         assert isinstance(fork, QemuTemplate)
-        assert isinstance(fork.frozen.disk, LayeredDisk)
         with pytest.raises(PermissionError):
-            os.pwrite(fork.frozen.ram.fd, b"x", 0)
+            os.pwrite(fork.frozen.memories["ram"].file.fd, b"x", 0)
         held = Path(f"/proc/{one.pid}/fd")
-        for layer in fork.frozen.disk.layers:
+        for layer in fork.frozen.layers:
             inode = os.fstat(layer.file.fd).st_ino
             infos = [
                 Path(f"/proc/{one.pid}/fdinfo/{link.name}") for link in held.iterdir() if link.stat().st_ino == inode
             ]
             flags = [int(info.read_text().split("flags:")[1].split()[0], 8) for info in infos]
             assert {flag & os.O_ACCMODE for flag in flags} == {os.O_RDONLY}
+
+
+def test_missing_firmware(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without its firmware no QEMU is started; the error says what to install."""
+    monkeypatch.setattr(qemu, "FIRMWARE", "no-such-firmware")
+    with pytest.raises(HostError, match=r"'no-such-firmware' is not installed: run 'apt-get install seabios'"):
+        qemu.firmware.__wrapped__()

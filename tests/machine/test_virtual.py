@@ -8,6 +8,7 @@ import pytest
 from crashinit.contract.observation import Run
 from crashinit.machine.protocol import Machine, Template
 from crashinit.machine.provider import get_provider
+from crashinit.machine.template import QemuTemplate
 
 LOOK = "import time, uuid; print(time.monotonic_ns(), time.time_ns(), uuid.uuid4())"
 
@@ -40,6 +41,23 @@ def test_forks_of_one_seed_are_equal(virtual: Template) -> None:
         assert len(machine.get("/root/file")) == 3_000_000
         with machine.fork() as fork, fork.clone() as one, fork.clone() as two:
             assert seen(one) == seen(two)
+
+
+def test_fork_holds_what_was_written(virtual: Template) -> None:
+    """A fork takes memory for what its machine has written to memory and root disk; its clones have both disks."""
+    assert isinstance(virtual, QemuTemplate)
+    script = "dd if=/dev/urandom of=/root/file bs=1M count=32 status=none; sha256sum /root/file > /root/sum"
+    with virtual.clone(forkable=True) as machine, machine.fork() as early:
+        machine.run("sh", "-c", f"{script}; sync; echo 3 > /proc/sys/vm/drop_caches").check()
+        with machine.fork() as late, late.clone(forkable=True) as one, one.fork() as again, again.clone() as two:
+            assert isinstance(early, QemuTemplate)
+            assert isinstance(late, QemuTemplate)
+            assert early.memory() < virtual.memory() / 4
+            assert early.memory() + (32 << 20) <= late.memory() < virtual.memory() / 2
+            for each in (machine, one, two):
+                assert each.run("sha256sum", "-c", "/root/sum").check().stdout == "/root/file: OK\n"
+            two.power_cut()
+            assert two.run("sha256sum", "-c", "/root/sum").check().stdout == "/root/file: OK\n"
 
 
 def test_sleep_costs_nothing(virtual: Template) -> None:

@@ -12,13 +12,16 @@ from pathlib import Path
 
 from crashinit.errors import CrashinitError, UsageError
 from crashinit.machine import owned, qemu
+from crashinit.machine.block import Layer
 from crashinit.machine.cache import MIB, cache_dir, digest, disk_errors, give_back
 from crashinit.machine.files import File
 from crashinit.machine.image import Image
+from crashinit.machine.memory import Memory
 from crashinit.machine.payload import appended
-from crashinit.machine.qemu import CMDLINE, Hardware, Kernel, Layer, Qemu, version
+from crashinit.machine.qemu import CMDLINE, Hardware, Kernel, Qemu, version
 
 DEVICE = qemu.KVM
+PROBED_MEMORY = 256 * MIB
 DEADLINE = 8.0  # seconds; under a KVM that works the kernel is up in one
 ALIVE = "crashinit: the probe is alive"  # what boot/initrd.sh prints
 
@@ -89,11 +92,12 @@ def probe(image: Image) -> Accel:
     initrd = File.in_memory("initrd")
     os.write(initrd.fd, appended(image.initrd.read_bytes()))
     kernel = Kernel(File.open(image.kernel).sealed(), initrd.sealed(), f"{CMDLINE} crashinit.probe ")
+    ram = Memory(File.in_memory("ram", PROBED_MEMORY))
     disk = File.on_disk()
     with disk_errors(cache_dir()):
         os.ftruncate(disk.fd, MIB)
     try:
-        qemu = Qemu(Hardware("kvm", 256 * MIB), kernel, [Layer(disk, "raw")], File.in_memory("ram"))
+        qemu = Qemu(Hardware("kvm", PROBED_MEMORY), kernel, [Layer(disk, "raw")], {"ram": ram})
     except CrashinitError as problem:
         return Accel("tcg", f"QEMU does not start under KVM: {problem}")
     try:

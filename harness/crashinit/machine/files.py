@@ -30,9 +30,11 @@ class File:
         return cls(os.open(path, os.O_RDONLY | os.O_CLOEXEC))
 
     @classmethod
-    def in_memory(cls, name: str) -> Self:
-        """A new file in memory, which whoever holds it may open anew; see memfd_create(2)."""
-        return cls(os.memfd_create(f"crashinit-{name}", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING))
+    def in_memory(cls, name: str, size: int = 0) -> Self:
+        """A new file in memory, `size` bytes of zeros, which whoever holds it may open anew; see memfd_create(2)."""
+        file = cls(os.memfd_create(f"crashinit-{name}", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING))
+        os.ftruncate(file.fd, size)
+        return file
 
     @classmethod
     def on_disk(cls) -> Self:

@@ -105,7 +105,7 @@ class Template(Protocol):
     """A booted machine, frozen. A context manager: leaving it frees what it holds."""
 
     def clone(self, *, forkable: bool = False, seed: int | None = None) -> Machine:
-        """Start a machine from here; `forkable` if fork() will be called on it (it costs a copy of the RAM).
+        """Start a machine from here; `forkable` if fork() will be called on it.
 
         `seed`: of this machine and what is forked from it, in the place of the provider's; only where that `repeats`.
         """

@@ -2,20 +2,23 @@
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from crashinit.errors import UsageError
 from crashinit.machine import payload, qemu
 from crashinit.machine.accel import Accel, accelerator, remembered
+from crashinit.machine.block import Layer
 from crashinit.machine.cache import MIB, Shelf, digest, require_space
 from crashinit.machine.files import File
 from crashinit.machine.image import Image, image
+from crashinit.machine.memory import Memory
 from crashinit.machine.protocol import Provider
-from crashinit.machine.qemu import Hardware, Kernel, Layer
-from crashinit.machine.template import Disk, Frozen, LayeredDisk, QemuMachine, QemuTemplate
+from crashinit.machine.qemu import Hardware, Kernel
+from crashinit.machine.template import Frozen, QemuMachine, QemuTemplate
 
-MEMORY = 384 * MIB  # of a machine; the copy of a fork is what the guest has touched of it
+MEMORY = 384 * MIB  # of a machine
 TEMPLATE_SEED = "template"
 KEEP = 6  # templates
 SPACE_TO_FREEZE = 768 * MIB  # memory file and disk layer of one template
@@ -78,10 +81,9 @@ class QemuProvider:
             self._freeze(base, where)
 
         where = Shelf("templates", KEEP).get(key, build)
-        disk = self.disk(base, File.open(where / "disk"))
-        kernel = Kernel(File.open(base.kernel).sealed(), File.open(where / "initrd.gz").sealed(), hardware.cmdline)
-        frozen = Frozen(hardware, kernel, disk, File.open(where / "ram"), File.open(where / "state"))
-        return QemuTemplate(frozen, self.seed)
+        frozen = self._unbooted(base, File.open(where / "initrd.gz").sealed(), File.open(where / "disk"))
+        memories = {**frozen.memories, "ram": Memory(File.open(where / "ram"))}
+        return QemuTemplate(replace(frozen, memories=memories, state=File.open(where / "state")), self.seed)
 
     def boot(self, packages: tuple[str, ...] = ()) -> QemuMachine:
         """A machine booted from cold, without a template: the slow path, to check and to measure against."""
@@ -97,26 +99,38 @@ class QemuProvider:
         """What its machines are made of."""
         return Hardware(accelerator(base, note=self._note).name, self._memory)
 
-    def disk(self, base: Image, written: File | None = None) -> Disk:
-        """The root disk of `base`, and what a template has `written` of it."""
+    def disk(self, base: Image, written: File | None = None) -> tuple[tuple[Layer, ...], dict[str, Memory]]:
+        """The root disk of `base`, and what a template has `written` of it: as layers, or as memory."""
         root = Layer(File.open(base.root), "raw")
-        return LayeredDisk((root, Layer(written, "qcow2")) if written else (root,), File.open(base.overlay))
+        return (root, Layer(written, "qcow2")) if written else (root,), {}
+
+    def written(self, frozen: Frozen) -> File:
+        """What a machine has written of its disk, for `disk`."""
+        return frozen.layers[-1].file
 
     def _freeze(self, base: Image, where: Path) -> None:
         """Boot `base` with the initramfs in `where`, let it read what trials need, and write it out frozen there."""
         with self._boot(base, File.open(where / "initrd.gz").sealed(), TEMPLATE_SEED) as machine:
             machine.run("sh", "-c", WARM_UP, timeout=120.0)
             machine.run("sync").check()
-            with machine.fork() as template:
-                frozen = template.frozen
-                frozen.ram.sparsed_to(_new(where / "ram"))
-                frozen.state.copied_to(_new(where / "state"))
-                frozen.disk.written.copied_to(_new(where / "disk"))
+            frozen = machine.freeze()
+            assert frozen.state is not None
+            frozen.memories["ram"].file.sparsed_to(_new(where / "ram"))
+            frozen.state.copied_to(_new(where / "state"))
+            self.written(frozen).copied_to(_new(where / "disk"))
 
     def _boot(self, base: Image, initrd: File, seed: str | None) -> QemuMachine:
+        frozen = self._unbooted(base, initrd)
+        # It writes to its memories' files.
+        own = {name: Memory(each.whole(name)) for name, each in frozen.memories.items()}
+        return QemuMachine(replace(frozen, memories=own), seed=seed)
+
+    def _unbooted(self, base: Image, initrd: File, written: File | None = None) -> Frozen:
         hardware = self.hardware(base)
         kernel = Kernel(File.open(base.kernel).sealed(), initrd, hardware.cmdline)
-        return QemuMachine(hardware, kernel, self.disk(base), File.in_memory("ram"), seed=seed)
+        layers, memories = self.disk(base, written)
+        ram = Memory(File.in_memory("ram", hardware.memory))
+        return Frozen(hardware, kernel, layers, File.open(base.overlay), {"ram": ram, **memories})
 
 
 def _new(path: Path) -> File:
@@ -127,7 +141,7 @@ def _source(name: str) -> bytes:
     return (Path(__file__).parent / name).read_bytes()
 
 
-SOURCES = ("provider.py", "qemu.py")  # how a template is made: part of its key
+SOURCES = ("provider.py", "qemu.py", "block.py")  # how a template is made: part of its key
 
 # Under emulation, reading a program from the disk costs more than running it: have them all in the page cache, and
 # their directory entries in the kernel's other caches, before the machine is frozen. -V and the like change nothing.

@@ -15,7 +15,7 @@ import re
 import socket
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -26,16 +26,19 @@ from qemu.qmp.legacy import QEMUMonitorProtocol, QMPMessage
 
 from crashinit.errors import HostError, MachineError
 from crashinit.machine import owned
+from crashinit.machine.block import Layer, firmware_node, handed, plugged_node, root_nodes
 from crashinit.machine.cache import MIB
 from crashinit.machine.files import File
 from crashinit.machine.mailbox import SIZE
+from crashinit.machine.memory import Memory
 
 PROGRAM = "qemu-system-x86_64"
+FIRMWARE = "bios-256k.bin"
 AGENT_PORT = "crashinit.agent.0"
 QMP_TIMEOUT = 60.0  # seconds; a healthy monitor answers in milliseconds, a starved host in seconds
 CONSOLE_TAIL = 6  # lines of the console that an error shows
 # q35 boots reliably under TCG and has the PCIe ports that disks are plugged into; what a machine never uses is off.
-BOARD = "q35,memory-backend=ram,usb=off,sata=off,smbus=off,vmport=off,graphics=off"
+BOARD = "q35,memory-backend=ram,usb=off,sata=off,smbus=off,vmport=off,graphics=off,suppress-vmdesc=on,pflash0=firmware"
 # On a host that is busy an emulated timer ticks late, and the kernel's check of it would panic: no_timer_check.
 # The three before that make a trial under emulation a quarter faster: code keeps its addresses and so its translation,
 # indirect calls need no thunks, and a fresh interpreter's memory takes few page faults.
@@ -49,7 +52,6 @@ CPU = {"kvm": "max", "tcg": "qemu64,+ssse3,+sse4.1,+sse4.2,+popcnt,+cx16"}
 SANDBOX = "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"
 KVM = Path("/dev/kvm")
 HOTPLUG_PORTS = ("port1", "port2", "port3")
-LOG_SECTOR = 512  # bytes; of the log's own layout
 PHYSICAL_SECTOR = 4096  # bytes; what a plugged-in disk writes as a whole or not at all
 NOT_INSTALLED = f"'{PROGRAM}' is not installed: run 'apt-get install --no-install-recommends qemu-system-x86'"
 MONITOR_ERRORS = (QMPError, TimeoutError, OSError, EOFError)  # EOFError: QEMU was killed while the monitor was read
@@ -75,6 +77,8 @@ class Hardware:
         arguments = [
             "-accel", self.accel, "-cpu", CPU[self.accel], "-smp", "1",
             "-nodefaults", "-no-user-config", "-display", "none",
+            # What xen-save-devices-state writes has neither this section nor a description (suppress-vmdesc).
+            "-global", "migration.send-configuration=off",
             "-device", "isa-serial,chardev=console",
         ]  # fmt: skip
         if self.virtual:
@@ -106,14 +110,6 @@ class Kernel:
     cmdline: str
 
 
-@dataclass(frozen=True)
-class Layer:
-    """One layer of the root disk, "raw" or "qcow2"; or, in virtual time, all of it, "memory"."""
-
-    file: File
-    format: str
-
-
 class Qemu:
     """A QEMU process that boots, or goes on from a saved state."""
 
@@ -122,45 +118,48 @@ class Qemu:
         hardware: Hardware,
         kernel: Kernel,
         layers: Sequence[Layer],
-        ram: File,
+        memories: Mapping[str, Memory],
         *,
         private: bool = False,
         state: File | None = None,
     ) -> None:
-        """Start QEMU on the disk `layers`, lowest first, of which the last one is written, and the memory file `ram`.
+        """Start QEMU on the disk `layers`, lowest first, of which the last one is written, and on `memories`: "ram",
+        and in virtual time "root", for which there are no layers then.
 
-        `private`: the machine's writes to its memory stay its own and never reach `ram`. With `state`, a file that
-        `save` wrote, the machine goes on where that one was; without, it boots. Raises HostError, MachineError.
+        `private`: the machine's writes to its memories stay its own and never reach their files. With `state`, which
+        `save` has written, the machine is as that one was, and stands still; without, it boots. Raises HostError,
+        MachineError.
         """
+        self._memories = memories
+        self._private = private
         self._console = File.on_disk()
-        self.mailbox = File.in_memory("mailbox")
+        self.mailbox = File.in_memory("mailbox", SIZE)
         console = self._console.reopened(os.O_WRONLY | os.O_APPEND)
-        state = state and state.reopened()  # every clone reads from the start
         monitor, monitor_far = socket.socketpair()
         self.agent, agent_far = socket.socketpair()
         arguments = [
             PROGRAM, "-sandbox", SANDBOX, *hardware.arguments(),
             "-kernel", kernel.image.path, "-initrd", kernel.initrd.path, "-append", kernel.cmdline,
-            "-object", _memory("ram", hardware.memory, ram, private),
             "-chardev", f"socket,id=monitor,fd={monitor_far.fileno()}", "-mon", "chardev=monitor,mode=control",
             "-chardev", f"socket,id=agent,fd={agent_far.fileno()}",
-            "-chardev", f"file,id=console,path={_handed(console)},append=on",
+            "-chardev", f"file,id=console,path={handed(console)},append=on",
         ]  # fmt: skip
-        files = [layer.file for layer in layers]
+        for name, memory in memories.items():
+            arguments += ["-object", _memory(name, memory.file, private)]
         if hardware.virtual:
-            arguments += ["-object", _memory("root", files[0].size(), files[0], private)]
-            os.ftruncate(self.mailbox.fd, SIZE)
-            arguments += ["-object", _memory("mailbox", SIZE, self.mailbox, private=False)]
-        else:
-            for node in _disk(layers):
-                arguments += ["-blockdev", json.dumps(node)]
-        for file in [console] if hardware.virtual else [console, *files]:
-            arguments += ["-add-fd", f"fd={file.fd},set={file.fd}"]
-        files += [console, kernel.image, kernel.initrd, ram, self.mailbox]
+            arguments += ["-object", _memory("mailbox", self.mailbox, private=False)]
+        # In flash, which each QEMU reads anew: of a plain ROM a QEMU that waits for a saved state keeps nothing.
+        for node in [firmware_node(firmware()), *root_nodes(layers)]:
+            arguments += ["-blockdev", json.dumps(node)]
         if state is not None:
-            arguments += ["-incoming", "defer"]
-            files.append(state)
-        fds = [monitor_far.fileno(), agent_far.fileno(), *(file.fd for file in files)]
+            arguments += ["-incoming", "defer", "-S"]
+            state = state.reopened()  # every clone reads from the start
+        by_number = [console, firmware(), *(layer.file for layer in layers)]
+        for file in by_number:
+            arguments += ["-add-fd", f"fd={file.fd},set={file.fd}"]
+        opened = [kernel.image, kernel.initrd, self.mailbox, *(memory.file for memory in memories.values())]
+        opened += [state] if state else []
+        fds = [monitor_far.fileno(), agent_far.fileno(), *(file.fd for file in [*by_number, *opened])]
         try:
             self._process = owned.spawn(
                 arguments,
@@ -182,11 +181,9 @@ class Qemu:
         try:
             self._connect()
             if state is not None:
-                self._ignore_shared()
-                self.command("migrate-incoming", uri=f"fd:{state.fd}")
-                self._await_migration()
-                if not hardware.virtual:
-                    self.command("cont")
+                for memory in memories.values():
+                    memory.loaded_into(self.pid)
+                self._load(state)
         except BaseException:
             self.kill()
             raise
@@ -237,7 +234,7 @@ class Qemu:
         if not self._free_ports:
             raise MachineError(f"a machine takes {len(HOTPLUG_PORTS)} disks, and this one has as many")
         port = self._free_ports.pop(0)
-        self.command("blockdev-add", **_plugged(port, self._hand(disk), self._hand(log) if log else None))
+        self.command("blockdev-add", **plugged_node(port, self._hand(disk), self._hand(log) if log else None))
         self.command(
             "device_add", driver="virtio-blk-pci", id=f"{port}-disk", drive=port, bus=port, serial=serial,
             # blklogwrites of QEMU 7.2 counts a request to write zeroes wrongly, and fails one that was merged of so
@@ -257,14 +254,22 @@ class Qemu:
         self.command("cont")
 
     def save(self) -> File:
-        """A stopped machine's state, without its memory. The disk's top layer is complete until `cont`."""
+        """The state of a machine that stands still, without memory and disk.
+
+        The disk's top layer is complete then: whatever stops a machine has QEMU write what it had held back.
+        """
         state = File.in_memory("state")
-        self._ignore_shared()
-        self._send(state)
-        self.command("getfd", fdname="state")  # which QEMU closes when all is written
-        self.command("migrate", uri="fd:state")
-        self._await_migration()
+        name = self._hand(state.reopened(os.O_WRONLY))
+        # `migrate` would carry memory that is mapped privately. Not live: the disk stays this machine's.
+        self.command("xen-save-devices-state", filename=name, live=False)
+        self.command("remove-fd", **{"fdset-id": int(name.rpartition("/")[2])})
         return state
+
+    def memories(self) -> dict[str, Memory]:
+        """What a machine that stands still has in memory."""
+        if not self._private:
+            return dict(self._memories)
+        return {name: each.written_by(self.pid) for name, each in self._memories.items()}
 
     def console(self) -> str:
         """What the machine, and QEMU itself, have printed so far."""
@@ -318,17 +323,14 @@ class Qemu:
         self._send(file)
         return f"/dev/fdset/{self.command('add-fd')['fdset-id']}"
 
-    def _ignore_shared(self) -> None:
-        """Leave the memory out of the saved state: it is in a file already."""
-        capability = {"capability": "x-ignore-shared", "state": True}
-        self.command("migrate-set-capabilities", capabilities=[capability])
-
-    def _await_migration(self) -> None:
+    def _load(self, state: File) -> None:
+        # Not by xen-load-devices-state: in QEMU 7.2 it ends in a failed assertion (yank_unregister_instance).
+        self.command("migrate-incoming", uri=f"fd:{state.fd}")
         # Polled: the end is milliseconds away, and the monitor's event would have to be sorted out of others.
         deadline = time.monotonic() + QMP_TIMEOUT
         while (status := self.command("query-migrate").get("status")) != "completed":
             if status == "failed" or time.monotonic() > deadline:
-                raise MachineError(f"the machine's state could not be moved (status '{status}'): {self.why()}")
+                raise MachineError(f"the machine's state could not be loaded (status '{status}'): {self.why()}")
             time.sleep(0.001)
 
 
@@ -338,55 +340,9 @@ def user(accel: str) -> owned.User | None:
     return chosen.joining(KVM) if chosen and accel == "kvm" else chosen
 
 
-def _memory(name: str, size: int, file: File, private: bool) -> str:
+def _memory(name: str, file: File, private: bool) -> str:
     share = "off" if private else "on"
-    return f"memory-backend-file,id={name},size={size},mem-path={file.path},share={share}"
-
-
-def _handed(file: File) -> str:
-    """By which name a QEMU opens a file that it was started with: it gets that descriptor again (-add-fd)."""
-    return f"/dev/fdset/{file.fd}"
-
-
-def _disk(layers: Sequence[Layer]) -> list[dict[str, object]]:
-    """The block nodes of the root disk, each over the one before; the top one is named 'root'."""
-    nodes: list[dict[str, object]] = []
-    for number, layer in enumerate(layers):
-        top = number == len(layers) - 1
-        file = f"file{number}"
-        # no-flush: a power cut is the guest's, not the host's; what the guest has written stays in the host's cache.
-        cache_options = {"no-flush": True}
-        nodes.append(
-            {
-                "driver": "file", "node-name": file, "filename": _handed(layer.file), "read-only": not top,
-                "locking": "off", "cache": cache_options,
-            }
-        )  # fmt: skip
-        node: dict[str, object] = {
-            "driver": layer.format, "node-name": "root" if top else f"layer{number}", "file": file,
-            "read-only": not top, "cache": cache_options,
-        }  # fmt: skip
-        if layer.format == "qcow2":
-            node["backing"] = f"layer{number - 1}"
-        nodes.append(node)
-    return nodes
-
-
-def _plugged(node: str, disk: str, log: str | None) -> dict[str, object]:
-    """The block node of a plugged-in disk; its files by the names that QEMU knows them by."""
-
-    def file(name: str) -> dict[str, object]:
-        return {
-            "driver": "file", "filename": name, "locking": "off", "discard": "unmap", "cache": {"no-flush": True},
-        }  # fmt: skip
-
-    if log is None:
-        return {"driver": "raw", "node-name": node, "file": file(disk), "discard": "unmap"}
-    return {
-        # Not no-flush here: a flush that is not passed on is not logged either.
-        "driver": "blklogwrites", "node-name": node, "file": file(disk), "log": file(log), "discard": "unmap",
-        "log-sector-size": LOG_SECTOR, "log-super-update-interval": 1,
-    }  # fmt: skip
+    return f"memory-backend-file,id={name},size={file.size()},mem-path={file.path},share={share}"
 
 
 @cache
@@ -398,3 +354,14 @@ def version() -> str:
         raise HostError(NOT_INSTALLED) from problem
     found = re.search(r"version (.*)", out)
     return found[1].strip() if found else out.splitlines()[0]
+
+
+@cache
+def firmware() -> File:
+    """The firmware that QEMU brings along; HostError when it is not installed."""
+    version()
+    out = subprocess.run([PROGRAM, "-L", "help"], capture_output=True, text=True, check=True).stdout
+    for directory in out.splitlines():
+        if (path := Path(directory, FIRMWARE)).exists():
+            return File.open(path)
+    raise HostError(f"QEMU's firmware '{FIRMWARE}' is not installed: run 'apt-get install seabios'")

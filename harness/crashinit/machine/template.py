@@ -1,95 +1,41 @@
 """Templates and the machines cloned from them.
 
-A frozen machine is four things: a memory file, the saved state of CPU and devices, the layers of its disk, and
-the shape of the QEMU that runs it. A clone maps the memory privately (copy on write by the host's kernel) and
-writes to a new layer of its own. A fork copies the memory of a stopped machine; the machine then goes on.
+A frozen machine is four things: what it has in memory, the saved state of CPU and devices, the layers of its disk, and
+the shape of the QEMU that runs it. A clone maps the memory privately (copy on write by the host's kernel) and writes to
+a new layer of its own. A fork copies the pages that a machine has written, and its layer, while it stands still; the
+machine then goes on.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Protocol, Self
+from typing import Any, Self
 
 from crashinit.errors import MachineError
+from crashinit.machine import memory, qemu
+from crashinit.machine.block import Layer
 from crashinit.machine.by_agent import GRACE, ByAgent
 from crashinit.machine.channel import Channel
 from crashinit.machine.files import File
 from crashinit.machine.mailbox import Mailbox
+from crashinit.machine.memory import Memory
 from crashinit.machine.protocol import Time
-from crashinit.machine.qemu import Hardware, Kernel, Layer, Qemu
+from crashinit.machine.qemu import Hardware, Kernel, Qemu
 
 BOOT_TIMEOUT = 180.0  # seconds from power-on to the agent's answer; some 6 of them are needed on an idle host
 DERIVED = "derived"  # the seed of a machine that is prepared to be a template
 PLUG_TIMEOUT = 20.0  # seconds until a disk that was plugged in has its node
 
 
-class Disk(Protocol):
-    """A root disk as a machine finds it."""
-
-    def opened(self, *, private: bool) -> tuple[Layer, ...]:
-        """What a machine gets, lowest first; it writes to the last one, or `private`ly to none."""
-
-    def kept(self, written: Layer) -> "Disk":
-        """The disk as a machine that stands still has written it."""
-
-    @property
-    def written(self) -> File:
-        """What a machine has written of it last."""
-
-
-@dataclass(frozen=True)
-class LayeredDisk:
-    """Layers, lowest first, and an empty one to be copied for what a machine writes."""
-
-    layers: tuple[Layer, ...]
-    empty: File
-
-    def opened(self, *, private: bool) -> tuple[Layer, ...]:
-        """See Disk."""
-        return (*self.layers, Layer(self.empty.copied_to(File.on_disk()), "qcow2"))
-
-    def kept(self, written: Layer) -> "LayeredDisk":
-        """See Disk."""
-        return LayeredDisk((*self.layers, _copy(written)), self.empty)
-
-    @property
-    def written(self) -> File:
-        """See Disk."""
-        return self.layers[-1].file
-
-
-@dataclass(frozen=True)
-class MemoryDisk:
-    """A file that the machine finds in its address space (NVDIMM): whoever reads or writes it never waits."""
-
-    file: File
-
-    def opened(self, *, private: bool) -> tuple[Layer, ...]:
-        """See Disk."""
-        return (Layer(self.file.sealed() if private else self.file.copied_to(File.in_memory("root")), "memory"),)
-
-    def kept(self, written: Layer) -> "MemoryDisk":
-        """See Disk."""
-        return MemoryDisk(written.file.copied_to(File.in_memory("root")))
-
-    @property
-    def written(self) -> File:
-        """See Disk."""
-        return self.file
-
-
-def _copy(written: Layer) -> Layer:
-    return Layer(written.file.copied_to(File.on_disk()).reopened(), written.format)
-
-
 @dataclass(frozen=True)
 class Frozen:
-    """What all clones of one template share."""
+    """All that a machine is made of."""
 
     hardware: Hardware
     kernel: Kernel
-    disk: Disk
-    ram: File
-    state: File
+    layers: tuple[Layer, ...]  # of the root disk, lowest first; in virtual time none: the disk is memory
+    empty: File  # a layer to be copied for what a machine writes
+    memories: Mapping[str, Memory]  # see Qemu
+    state: File | None = None  # of CPU and devices; None: it is yet to be booted
 
 
 class QemuMachine(ByAgent):
@@ -97,36 +43,36 @@ class QemuMachine(ByAgent):
 
     def __init__(
         self,
-        hardware: Hardware,
-        kernel: Kernel,
-        disk: Disk,
-        ram: File,
+        frozen: Frozen,
         *,
         private: bool = False,
-        state: File | None = None,
+        forkable: bool = True,
         seed: str | None = None,
         elapsed: float = 0.0,
     ) -> None:
-        """Start it and wait for its agent; see Qemu for `private` and `state`, Channel for `seed` and `elapsed`.
+        """Start it and wait for its agent; see Qemu for `private`, Channel for `seed` and `elapsed`.
 
         Raises HostError, MachineError.
         """
         super().__init__()
-        self._hardware = hardware
-        self._kernel = kernel
-        self._disk = disk
+        self._frozen = frozen
+        self._private = private
+        self._forkable = forkable
         self._seed = seed
-        layers = disk.opened(private=private)
-        self._written = layers[-1]
-        self._ram = None if private else ram
-        self._qemu = qemu = Qemu(hardware, kernel, layers, ram, private=private, state=state)
-        if hardware.virtual:
-            line = (qemu.mailbox, qemu.agent, qemu.why, qemu.go, qemu.await_pause)
-            self._channel: Channel = Mailbox(*line, running=state is None)
-        else:
-            self._channel = Channel(qemu.agent, qemu.why)
-        self._channel.elapsed = elapsed
+        self._written = tuple(Layer(frozen.empty.copied_to(File.on_disk()), "qcow2") for _ in frozen.layers[:1])
+        layers = (*frozen.layers, *self._written)
+        self._qemu = qemu = Qemu(
+            frozen.hardware, frozen.kernel, layers, frozen.memories, private=private, state=frozen.state
+        )
         try:
+            if frozen.hardware.virtual:
+                line = (qemu.mailbox, qemu.agent, qemu.why, qemu.go, qemu.await_pause)
+                self._channel: Channel = Mailbox(*line, running=frozen.state is None)
+            else:
+                self._channel = Channel(qemu.agent, qemu.why)
+                if frozen.state is not None:
+                    qemu.go()
+            self._channel.elapsed = elapsed
             self._channel.hello(BOOT_TIMEOUT, seed)
         except BaseException:
             self.close()
@@ -134,7 +80,7 @@ class QemuMachine(ByAgent):
 
     @property
     def time(self) -> Time:  # type: ignore[override]
-        return "virtual" if self._hardware.virtual else "real"
+        return "virtual" if self._frozen.hardware.virtual else "real"
 
     @property
     def elapsed(self) -> float:
@@ -157,20 +103,24 @@ class QemuMachine(ByAgent):
 
     def fork(self) -> "QemuTemplate":
         self._require_open()
-        if self._ram is None:
+        if not self._forkable:
             raise MachineError("this machine cannot be forked: it was cloned without 'forkable'")
-        if self._qemu.plugged:
-            raise MachineError("this machine cannot be forked: its plugged-in disks would not come along")
-        if not self._hardware.virtual:
-            self._qemu.command("stop")
         try:
-            state = self._qemu.save()
-            ram = self._ram.copied_to(File.in_memory("ram"))
-            disk = self._disk.kept(self._written)
+            frozen = self._as_it_stands()
+            if not self._private:  # it will go on writing there
+                copies = {name: Memory(each.whole(name)) for name, each in frozen.memories.items()}
+                frozen = replace(frozen, memories=copies)
         finally:
-            if not self._hardware.virtual:
+            if not self._frozen.hardware.virtual:
                 self._qemu.go()
-        return QemuTemplate(Frozen(self._hardware, self._kernel, disk, ram, state), self._seed, self.elapsed)
+        return QemuTemplate(frozen, self._seed, self.elapsed)
+
+    def freeze(self) -> Frozen:
+        """End this machine, and keep all of it."""
+        self._require_open()
+        frozen = self._as_it_stands()
+        self.close()
+        return frozen
 
     def plug(self, disk: File, serial: str, log: File | None = None) -> str:
         self._require_open()
@@ -182,6 +132,17 @@ class QemuMachine(ByAgent):
         if not self._closed:
             self._closed = True
             self._qemu.kill()
+
+    def _as_it_stands(self) -> Frozen:
+        """What it is now. It stands still then."""
+        if self._qemu.plugged:
+            raise MachineError("this machine cannot be forked: its plugged-in disks would not come along")
+        if not self._frozen.hardware.virtual:
+            self._qemu.command("stop")
+        state = self._qemu.save()
+        kept = tuple(Layer(each.file.copied_to(File.on_disk()).reopened(), each.format) for each in self._written)
+        layers = (*self._frozen.layers, *kept)
+        return replace(self._frozen, layers=layers, memories=self._qemu.memories(), state=state)
 
     def _ask(self, name: str, arguments: Mapping[str, Any], timeout: float) -> Any:
         self._require_open()
@@ -204,36 +165,31 @@ class QemuTemplate:
         return self._frozen
 
     def clone(self, *, forkable: bool = False, seed: int | None = None) -> QemuMachine:
-        return self._clone(self._seed if seed is None else str(seed), forkable=forkable)
+        own = self._seed if seed is None else str(seed)
+        frozen = self.frozen
+        if forkable and not memory.readable(qemu.user(frozen.hardware.accel)):
+            return self._whole(own)
+        memories = {name: each.sealed() for name, each in frozen.memories.items()}
+        self._frozen = frozen = replace(frozen, memories=memories)
+        return QemuMachine(frozen, private=True, forkable=forkable, seed=own, elapsed=self._elapsed)
 
     def derive(self, prepare: Callable[[QemuMachine], None]) -> "QemuTemplate":
         # Not of the machines' own seed: what is derived is the same for all of them.
-        with self._clone(None if self._seed is None else DERIVED, forkable=True) as machine:
+        with self._whole(None if self._seed is None else DERIVED) as machine:
             prepare(machine)
             machine.run("sync").check()
-            return QemuTemplate(machine.fork().frozen, self._seed)
-
-    def _clone(self, seed: str | None, *, forkable: bool) -> QemuMachine:
-        frozen = self.frozen
-        if forkable:
-            ram = frozen.ram.copied_to(File.in_memory("ram"))
-        else:
-            ram = frozen.ram.sealed()
-            self._frozen = replace(frozen, ram=ram)
-        return QemuMachine(
-            frozen.hardware,
-            frozen.kernel,
-            frozen.disk,
-            ram,
-            private=not forkable,
-            state=frozen.state,
-            seed=seed,
-            elapsed=self._elapsed,
-        )
+            return QemuTemplate(machine.freeze(), self._seed)
 
     def memory(self) -> int:
-        """Bytes of memory (of disk, for a template of the cache) that the frozen memory takes."""
-        return self.frozen.ram.used()
+        """Bytes of memory (of disk, for a template of the cache) that the frozen memory takes; of a fork, that it
+        takes beyond what it was cloned from.
+        """
+        return sum(each.used() for each in self.frozen.memories.values())
+
+    def _whole(self, seed: str | None) -> QemuMachine:
+        """A machine with memory that it shares with nobody: whoever clones what becomes of it has one file to map."""
+        memories = {name: Memory(each.whole(name)) for name, each in self.frozen.memories.items()}
+        return QemuMachine(replace(self.frozen, memories=memories), seed=seed, elapsed=self._elapsed)
 
     def close(self) -> None:
         self._frozen = None

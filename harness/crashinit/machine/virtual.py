@@ -7,13 +7,15 @@ from collections.abc import Callable
 from typing import Any
 
 from crashinit.machine.accel import Accel
+from crashinit.machine.block import Layer
 from crashinit.machine.files import File
 from crashinit.machine.image import Image
+from crashinit.machine.memory import Memory
 from crashinit.machine.protocol import Provider
 from crashinit.machine.provider import QemuProvider
 from crashinit.machine.qemu import Hardware
 from crashinit.machine.seed import DEFAULT
-from crashinit.machine.template import Disk, MemoryDisk
+from crashinit.machine.template import Frozen
 
 
 class VirtualProvider(QemuProvider):
@@ -39,6 +41,10 @@ class VirtualProvider(QemuProvider):
         """What its machines are made of."""
         return Hardware("tcg", self._memory, virtual=True)
 
-    def disk(self, base: Image, written: File | None = None) -> Disk:
+    def disk(self, base: Image, written: File | None = None) -> tuple[tuple[Layer, ...], dict[str, Memory]]:
         """The root disk, which is memory."""
-        return MemoryDisk(written.sealed() if written else File.open(base.root))
+        return (), {"root": Memory(written or File.open(base.root))}
+
+    def written(self, frozen: Frozen) -> File:
+        """All of it."""
+        return frozen.memories["root"].file
