@@ -16,7 +16,8 @@ def test_what_is_equal_has_no_difference() -> None:
 
 def test_every_part_of_the_evidence_counts() -> None:
     """A part that only one of two has is a difference, whichever it is: a later version may have more of them."""
-    full = ONE.model_copy(update={"before": observe(), "earlier": [run()], "stops": [run()], "same_as": "other"})
+    full = ONE.model_copy(update={"before": observe(), "earlier": [run()], "stops": [run()]})
+    full = full.model_copy(update={"same_as": "other", "same_state_as": "other", "time": "virtual"})
     empty: dict[str, object] = {
         "before": None,
         "fired": None,
@@ -25,7 +26,16 @@ def test_every_part_of_the_evidence_counts() -> None:
         "after_again": None,
         "exercise": None,
     }
-    empty |= {"shutdown": None, "after_shutdown": None, "earlier": [], "stops": [], "reinits": [], "same_as": ""}
+    empty |= {
+        "shutdown": None,
+        "after_shutdown": None,
+        "earlier": [],
+        "stops": [],
+        "reinits": [],
+        "same_as": "",
+        "same_state_as": "",
+        "time": "",
+    }
     empty |= {"fault": "errno", "trial": "another", "fault_run": run(exit=1)}
 
     assert set(empty) == set(Evidence.model_fields)

@@ -105,8 +105,8 @@ class Tries:
         """One more try; there is no evidence of one that the harness could not finish."""
         known = {earlier.outcome for earlier in self._results}
         # Under its seed another trial may have stood for it; its verdict is its own.
-        result = replace(result, same_as="")
-        evidence = evidence and evidence.model_copy(update={"same_as": ""})
+        result = replace(result, same_as="", same_state_as="")
+        evidence = evidence and evidence.model_copy(update={"same_as": "", "same_state_as": ""})
         self._results.append(result)
         if evidence is None or result.outcome in known:
             return
