@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from crashinit import adapters, campaign, cli, scenario
+from crashinit import adapters, cli, planning, scenario
 from crashinit.errors import DriverError, GuestError
 from crashinit.kept import Prepared, stored
 from crashinit.plan import Setup
@@ -28,7 +28,7 @@ def prepared(directory: Path, adapter: str, step: str, exempt: str = NO_POOL) ->
     path = directory / "d.toml"
     path.write_text(adapter + exempt)
     strike = scenario.from_options({"title": "t", "name": f"steps/{step}", "step": step}, {})
-    return campaign.prepare([strike], str(path), "qemu", directory / "run", lambda event: None)
+    return planning.prepare([strike], str(path), "qemu", directory / "run", lambda event: None)
 
 
 def test_a_step_that_the_adapter_declares_absent_is_left_out_with_its_reason(tmp_path: Path) -> None:
@@ -80,7 +80,7 @@ unmount = ["true"]
     strike = scenario.from_options({"title": "t", "name": "used", "given": "populated", "step": "all"}, {})
 
     with pytest.raises(DriverError, match=f"(?s)^without any fault, {said}"):
-        campaign.prepare([strike], str(tmp_path / "d.toml"), "qemu", tmp_path / "run", lambda event: None)
+        planning.prepare([strike], str(tmp_path / "d.toml"), "qemu", tmp_path / "run", lambda event: None)
 
 
 def test_a_driver_that_breaks_the_contract_without_a_fault_is_not_tried_further(tmp_path: Path) -> None:

@@ -498,7 +498,7 @@ def test_trace_prints_each_operation_with_its_step(
         program="python3",
         seconds=0.1,
     )
-    monkeypatch.setattr("crashinit.campaign.trace", lambda *_: [("loopback", operation)])
+    monkeypatch.setattr("crashinit.planning.trace", lambda *_: [("loopback", operation)])
 
     assert cli.main(["trace", "--driver", "reference", *(["--json"] if as_json else [])]) == 0
     said = capsys.readouterr().out
@@ -526,7 +526,7 @@ def test_trace_is_of_the_init_that_is_asked_for(
         asked.append(setup)
         return []
 
-    monkeypatch.setattr("crashinit.campaign.trace", trace)
+    monkeypatch.setattr("crashinit.planning.trace", trace)
 
     assert cli.main(["trace", "--driver", "reference", *options]) == 5
     assert asked == [setup]

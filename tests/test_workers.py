@@ -12,13 +12,14 @@ from typing import Self
 
 import pytest
 from crashinit import adapters, workers
-from crashinit.campaign import make_runner, run_one
+from crashinit.campaign import run_one
 from crashinit.contract.observation import Evidence
 from crashinit.errors import GuestError
 from crashinit.kept import Prepared
 from crashinit.machine.protocol import Provider
 from crashinit.machine.provider import get_provider
 from crashinit.plan import Point, Setup, Trial
+from crashinit.planning import make_runner
 from crashinit.workers import Begun, Done, Failed, Message, run_groups
 
 from .contract.builder import evidence, reference

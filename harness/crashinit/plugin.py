@@ -153,7 +153,7 @@ class Campaign:
 
     def runner(self) -> Any:
         """This process's TrialRunner, made when it is first needed."""
-        from crashinit.campaign import make_runner
+        from crashinit.planning import make_runner
 
         if self._runner is None:
             self._runner = self._stack.enter_context(make_runner(self.driver, self.provider, self.out))
@@ -161,7 +161,7 @@ class Campaign:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionstart(self, session: pytest.Session) -> None:
-        from crashinit import adapters, campaign, kept, scenario
+        from crashinit import adapters, kept, planning, scenario
         from crashinit.machine.provider import get_provider
         from crashinit.place import claimed
         from crashinit.tries import HowOften
@@ -178,7 +178,7 @@ class Campaign:
                 HowOften(*self.tries).require(get_provider(self.provider), options="--crashinit-")
                 force = flag(self.config, "force")
                 self._stack.enter_context(claimed(self.out, force=force, options="--crashinit-"))
-                self.prepared = campaign.prepare(scenarios, self.driver, self.provider, self.out, self._note)
+                self.prepared = planning.prepare(scenarios, self.driver, self.provider, self.out, self._note)
         except CrashinitError as error:
             self._stack.close()
             raise pytest.UsageError(f"crashinit: {error}") from error

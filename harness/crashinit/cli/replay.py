@@ -140,7 +140,7 @@ def _with_their_seeds(trials: "list[Trial]", directory: Path) -> "list[Trial]":
 def _check(trials: "list[Trial]", provider: str, planned: Path, times: int, workers: int) -> int:
     """Whether each trial repeats itself, in so many runs."""
     from crashinit import kept, repeated
-    from crashinit.campaign import make_runner
+    from crashinit.planning import make_runner
 
     prepared = kept.read_prepared(planned)
     if any(trial.seed is None for trial in trials):
@@ -182,7 +182,7 @@ def _failed(trials: "list[Trial]", directory: Path, clause: str | None) -> "list
 
 def _shell(trials: "list[Trial]", provider: str, planned: Path) -> int:
     """A shell at the one trial's point."""
-    from crashinit.campaign import make_runner
+    from crashinit.planning import make_runner
     from crashinit.shell import Shell
 
     if len(trials) != 1:

@@ -269,12 +269,12 @@ def trace(
     as_json: Annotated[bool, typer.Option("--json", help="As a JSON list, for other programs.")] = False,
 ) -> int:
     """The operations of one init without faults, with their steps."""
-    from crashinit import campaign
+    from crashinit import planning
     from crashinit.plan import Setup
 
     setup = Setup(given.value, tuple(storage_opt or ()), 60.0)
     with run_reports(None, stderr=True) as emit:
-        operations = campaign.trace(driver, provider.value, setup, emit)
+        operations = planning.trace(driver, provider.value, setup, emit)
     if as_json:
         say(json.dumps([{"step": step, **operation.model_dump()} for step, operation in operations], indent=2))
         return OK if operations else NOTHING_RAN
