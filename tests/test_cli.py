@@ -359,16 +359,11 @@ def test_a_directory_that_may_not_be_used_is_wrong_input(command: list[str], mod
 def test_an_interruption_is_exit_2(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """Ctrl-C, SIGTERM and SIGHUP end a command with 2, and the handlers are put back."""
     handler = signal.getsignal(signal.SIGTERM)
-    # A shell that starts the tests in its background has SIGINT ignored.
-    ignored = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            monkeypatch.setattr("crashinit.report.remake", lambda _, number=number: signal.raise_signal(number))
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        monkeypatch.setattr("crashinit.report.remake", lambda _, number=number: signal.raise_signal(number))
 
-            assert cli.main(["report", "run"]) == 2
-            assert capsys.readouterr().err == "crashinit: interrupted\n"
-    finally:
-        signal.signal(signal.SIGINT, ignored)
+        assert cli.main(["report", "run"]) == 2
+        assert capsys.readouterr().err == "crashinit: interrupted\n"
     assert handler == signal.getsignal(signal.SIGTERM)
 
 

@@ -47,8 +47,8 @@ def children(pid: int) -> list[int]:
 
 
 def machines(worker: int) -> list[int]:
-    """The QEMU processes of a worker."""
-    return [pid for pid in children(worker) if "qemu" in Path(f"/proc/{pid}/comm").read_text()]
+    """The QEMU processes of a worker that are machines; others only say where QEMU's files are."""
+    return [pid for pid in children(worker) if "-sandbox" in Path(f"/proc/{pid}/cmdline").read_text().split("\0")]
 
 
 def workers_with_machines() -> list[int]:

@@ -97,7 +97,10 @@ def test_the_shell_drivers_bug_is_found(runner: TrialRunner) -> None:
 @pytest.mark.parametrize(
     ("script", "said"),
     [
-        ("echo nearly; exec sleep 1000", "was not ready within 2 s: no line of its output matches 'up'; .*: nearly"),
+        (
+            "echo nearly; exec sleep 1000",
+            r"was not ready within 2 s \(it waited.*\): no line of its output matches 'up'; .*: nearly",
+        ),
         ("echo no root >&2; exit 7", "ended with 7; it said: no root"),
         ("kill -SEGV $$", "was ended by signal SIGSEGV; it said: nothing"),
         (

@@ -360,8 +360,10 @@ def version() -> str:
 def firmware() -> File:
     """The firmware that QEMU brings along; HostError when it is not installed."""
     version()
-    out = subprocess.run([PROGRAM, "-L", "help"], capture_output=True, text=True, check=True).stdout
-    for directory in out.splitlines():
+    asked = subprocess.run([PROGRAM, "-L", "help"], capture_output=True, text=True, check=False)
+    if asked.returncode:
+        raise HostError(f"'{PROGRAM} -L help', which says where its firmware lies, ended with {asked.returncode}")
+    for directory in asked.stdout.splitlines():
         if (path := Path(directory, FIRMWARE)).exists():
             return File.open(path)
     raise HostError(f"QEMU's firmware '{FIRMWARE}' is not installed: run 'apt-get install seabios'")
