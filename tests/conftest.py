@@ -11,6 +11,10 @@ from crashinit.machine.provider import get_provider
 pytest_plugins = ["tests.alarms", "tests.mutants.score", "tests.observer.option"]
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--all-guests", action="store_true", help="build the images of guests that tests would pass over")
+
+
 def pytest_configure() -> None:
     """Tests send signals that a shell ignores for what it starts in its background, and nohup(1) likewise."""
     if threading.current_thread() is threading.main_thread():

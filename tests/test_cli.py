@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from crashinit import cli
 from crashinit.cli import replay
-from crashinit.cli.app import exit_code
+from crashinit.cli.app import ProviderName, exit_code
 from crashinit.contract.observation import OperationRecord
 from crashinit.errors import UsageError
 from crashinit.events import RunFinished, RunStarted
@@ -429,14 +429,24 @@ def test_replay_takes_the_seed_that_fails() -> None:
     result = combined([replace(results()[0], seed=7), replace(failing(results()[0], "diverged", "no", {}), seed=8)])
     plan = [planned(result.id), planned("other")]
     report(Path("run"), [result])
-    assert replay._machines(None, 1, Path("run")) == "qemu"
+    assert replay._machines(None, None, 1, "", Path("run")) == "qemu"
     Path("run/run.json").write_text('{"provider": "qemu-virtual:7"}')
 
     assert [trial.seed for trial in replay._with_their_seeds(plan, Path("run"))] == [8, None]
     assert replay._with_their_seeds(plan, Path("nowhere")) == plan
-    assert replay._machines(None, 1, Path("run")) == "qemu-virtual:7"
-    assert replay._machines(None, 5, Path("nowhere")) == "qemu:0"
-    assert replay._machines(9, 1, Path("run")) == "qemu-virtual:9"
+    assert replay._machines(None, None, 1, "", Path("run")) == "qemu-virtual:7"
+    assert replay._machines(None, None, 5, "", Path("nowhere")) == "qemu:0"
+    assert replay._machines(None, 9, 1, "", Path("run")) == "qemu-virtual:9"
+
+
+def test_replay_takes_the_guest_that_the_run_had() -> None:
+    """On whatever provider, unless another guest is asked for; a guest is no reason to have the run's provider."""
+    report(Path("run"), results())
+    Path("run/run.json").write_text('{"provider": "qemu-cold", "guest": "debian13"}')
+
+    assert replay._machines(None, None, 1, "", Path("run")) == "qemu@debian13"
+    assert replay._machines(ProviderName.QEMU_REAL, None, 1, "sid", Path("run")) == "qemu-real@sid"
+    assert replay._machines(None, None, 1, "debian12", Path("run")) == "qemu"
 
 
 def test_a_run_that_is_gone_on_with_keeps_what_chose_its_trials() -> None:

@@ -223,7 +223,12 @@ def test_a_trial_has_the_seed_of_its_machines() -> None:
     assert under(trial, virtual).seed == 7
     assert under(replace(trial, seed=9), virtual).seed == 9
     assert under(replace(trial, fault="power-cut"), virtual).seed is None
-    assert under(trial, get_provider("qemu-real")) == trial
+    assert under(trial, get_provider("qemu-real")) == replace(trial, guest="debian12")
+
+
+def test_a_trial_has_the_guest_of_its_machines() -> None:
+    """The provider's, whatever the plan's run had: its result says on what it was run."""
+    assert under(replace(a_trial("one"), guest="debian12"), get_provider("qemu-real@debian13")).guest == "debian13"
 
 
 def test_seeds_are_refused_where_no_machine_heeds_them() -> None:

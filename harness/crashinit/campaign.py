@@ -30,6 +30,7 @@ from crashinit.events import (
 )
 from crashinit.kept import PLAN, Prepared, read_prepared, store, store_error, stored
 from crashinit.machine.provider import get_provider
+from crashinit.machine.seed import apart
 from crashinit.plan import Trial
 from crashinit.planning import make_runner, planned_before, prepare, second_faults
 from crashinit.result import failed, result_of
@@ -211,7 +212,9 @@ def run_trials(
     ids = [trial.id for trial in trials]
     left_out = prepared.left_out + (unmerged(prepared.references, trials) if often.merge else [])
     time_ = prepared.time(trials)
-    emit(RunStarted(driver, provider, prepared.accel, ids, left_out, narrowed, expression, time_))
+    name, guest = apart(provider)
+    began = RunStarted(driver, name, prepared.accel, ids, left_out, narrowed, expression, time_, guest, prepared.kernel)
+    emit(began)
     try:
         batch(trials)
         further: list[Trial] = []

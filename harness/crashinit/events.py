@@ -46,6 +46,7 @@ class TrialResult:
     reason: str  # one sentence, empty when converged
     replay: str  # the command that does this trial again; in results.jsonl with the run that planned it
     recovered: bool | None = None  # whether some init succeeded after the fault; None: not recorded
+    guest: str = ""  # what its machine ran, see docs/guests.md; "": not recorded
     time: str = ""  # what its machine's clock followed: "real" or "virtual"; "": not recorded
     same_as: str = ""  # the trial that stands for this one, because its fault was the very same; "": it ran itself
     same_state_as: str = ""  # the trial whose fault left the same state, so that what follows was run once; "": none
@@ -77,6 +78,8 @@ class RunStarted:
     narrowed: bool = False  # whether only a part of what there is was asked for
     select: str = ""  # the expression of '-k' that chose them
     time: str = ""  # what the machines' clocks follow: "real", "virtual", or "mixed"; "": not recorded
+    guest: str = ""  # what the machines run; "": not recorded
+    kernel: str = ""  # the release of its kernel; "": not recorded
 
 
 @dataclass(frozen=True)

@@ -81,6 +81,11 @@ class Prepared:
         times = {self.references[setup].time for setup in dict.fromkeys(trial.setup for trial in trials)}
         return times.pop() if len(times) == 1 else "mixed" if times else ""
 
+    @property
+    def kernel(self) -> str:
+        """The release of the kernel that the machines ran; "": not recorded."""
+        return next((evidence.kernel for evidence in self.references.values() if evidence.kernel), "")
+
     def store(self, out: Path) -> None:
         """Keep it in a run's directory, in the place of all that an earlier run has left there.
 

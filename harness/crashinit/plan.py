@@ -66,12 +66,15 @@ class Trial:
     earlier: Point | None = None  # a boundary of the first init, at which that was killed; `point` is of the re-init
     state: str = ""  # of a power cut: the crash state that it leaves; of a second one: both, "first+second"
     seed: int | None = None  # where machines repeat themselves: that of its machines; None: the run's own
+    guest: str = ""  # what its machines run; "": the default guest, or the run's own
 
     __pydantic_config__ = ConfigDict(extra="forbid")  # what a later version plans, this one cannot do
 
     def as_json(self) -> dict[str, Any]:
         """The trial as a plan file holds it."""
-        return {key: value for key, value in asdict(self).items() if (key, value) != ("seed", None)}
+        return {
+            key: value for key, value in asdict(self).items() if (key, value) not in (("seed", None), ("guest", ""))
+        }
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "Trial":

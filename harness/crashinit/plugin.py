@@ -27,6 +27,7 @@ from crashinit.scenario_files import below, looks_like_a_scenario
 OPTIONS = {
     "driver": "the driver under test: an adapter's name, or the path of an adapter file",
     "provider": "where machines come from: qemu (default), qemu-real, qemu-virtual, qemu-cold or vagrant",
+    "guest": "what machines run: a guest's name (default: debian12), or the path of a guest file",
     "seed": "in virtual time: what the machines' clocks, random numbers and delays follow from (default: 0)",
     "out": "the directory of the run's results (default: a new one below reports)",
     "force": "'yes': replace the results that the directory holds",
@@ -38,6 +39,7 @@ OPTIONS = {
 DEFAULTS = {
     "driver": "",
     "provider": "qemu",
+    "guest": "",
     "seed": "",
     "out": "",
     "force": "",
@@ -86,11 +88,13 @@ def number(config: pytest.Config, name: str) -> int:
 
 
 def provider(config: pytest.Config) -> str:
-    """The provider's name, with its machines' seed; raises UsageError."""
-    from crashinit.machine.seed import seeded
+    """The provider's name, with its machines' seed and guest; raises UsageError."""
+    from crashinit.machine.guests import DEFAULT, load
+    from crashinit.machine.seed import seeded, with_guest
 
     try:
-        return seeded(option(config, "provider"), option(config, "seed"), number(config, "seeds"))
+        guest = load(option(config, "guest") or DEFAULT).source
+        return with_guest(seeded(option(config, "provider"), option(config, "seed"), number(config, "seeds")), guest)
     except CrashinitError as error:
         raise pytest.UsageError(f"crashinit: {error}") from error
 
@@ -261,6 +265,7 @@ class Campaign:
     def _start(self, trials: list[str]) -> None:
         from time import monotonic
 
+        from crashinit.machine.seed import apart
         from crashinit.report import file_listeners
 
         if not trials or self.prepared is None:
@@ -271,14 +276,17 @@ class Campaign:
         except CrashinitError as error:
             raise pytest.UsageError(f"crashinit: {error}") from error
         self._listen = file_listeners(self.out)
+        name, guest = apart(self.provider)
         self._listen(
             RunStarted(
                 self.driver,
-                self.provider,
+                name,
                 self.prepared.accel,
                 trials,
                 narrowed=len(trials) < len(self.prepared.trials),
                 time=self.prepared.time([trial for trial in self.prepared.trials if trial.id in trials]),
+                guest=guest,
+                kernel=self.prepared.kernel,
             )
         )
 

@@ -56,6 +56,7 @@ def _result(
     return TrialResult(
         id=trial.id,
         driver=trial.driver,
+        guest=trial.guest,
         scenario=trial.scenario,
         step=trial.point.step,
         phase=trial.point.phase,

@@ -243,6 +243,7 @@ class TrialRunner:
         return Evidence(
             trial=trial,
             time=driven.machine.time,
+            kernel=driven.machine.kernel,
             fault_run=run,
             fired=fired,
             before=before,

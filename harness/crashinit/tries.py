@@ -76,10 +76,11 @@ OFTEN = HowOften()
 
 
 def under(trial: Trial, provider: Provider) -> Trial:
-    """The trial with the seed that its machines will have: its own or the provider's, if they repeat themselves.
+    """The trial with the guest and the seed of its machines: its own or the provider's, if they repeat themselves.
 
     The machines of a power cut get disks, and so do not.
     """
+    trial = replace(trial, guest=provider.guest)
     if not provider.repeats or provider.seed is None or trial.fault == POWER_CUT:
         return replace(trial, seed=None)
     return trial if trial.seed is not None else replace(trial, seed=int(provider.seed))

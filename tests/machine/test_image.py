@@ -12,6 +12,7 @@ import pytest
 from crashinit.errors import HostError, UsageError
 from crashinit.machine import image as image_module
 from crashinit.machine.cache import Shelf
+from crashinit.machine.guests import load
 from crashinit.machine.image import Recipe, as_root, explain, image
 
 
@@ -21,7 +22,7 @@ def test_interrupted_build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     env = {**os.environ, "CRASHINIT_CACHE": str(tmp_path)}
     with subprocess.Popen([sys.executable, "-c", build], env=env, stdout=subprocess.PIPE, text=True) as builder:
         assert builder.stdout is not None
-        assert "building the guest image" in builder.stdout.readline()
+        assert "building the image of Debian 12" in builder.stdout.readline()
         tree = tmp_path / "images"
         while not list(tree.glob("*.tmp/tree/var/lib/dpkg")):  # the work is under way
             assert builder.poll() is None
@@ -73,7 +74,7 @@ def test_the_command_for_root_is_whole(tmp_path: Path, monkeypatch: pytest.Monke
 
 def test_unknown_package(tmp_path: Path) -> None:
     """A package that does not exist is named in the sentence."""
-    with pytest.raises(UsageError, match="there is no package 'no-such-package-at-all' in Debian 'bookworm'"):
+    with pytest.raises(UsageError, match="there is no package 'no-such-package-at-all' in 'bookworm'"):
         Recipe(tmp_path, ("no-such-package-at-all",)).build()
 
 
@@ -87,7 +88,7 @@ def test_unknown_package(tmp_path: Path) -> None:
 )
 def test_explain(said: str, sentence: str) -> None:
     """What a tool said in many lines becomes one."""
-    told = explain(("unshare", "mmdebstrap"), 25, said, Path("/cache/key.tmp"))
+    told = explain(("unshare", "mmdebstrap"), 25, said, Path("/cache/key.tmp"), load("debian12"))
 
     assert sentence in told
     assert "\n" not in told

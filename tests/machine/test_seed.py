@@ -3,7 +3,7 @@
 import pytest
 from crashinit.errors import UsageError
 from crashinit.machine.provider import get_provider
-from crashinit.machine.seed import options, seeded
+from crashinit.machine.seed import apart, options, seeded, with_guest
 from crashinit.machine.virtual import VirtualProvider
 
 
@@ -14,6 +14,19 @@ def test_seed_is_part_of_the_name(seed: str, name: str) -> None:
     provider = get_provider(name)
     assert isinstance(provider, VirtualProvider)
     assert provider.seed == name.partition(":")[2]
+
+
+def test_the_guest_is_part_of_the_name() -> None:
+    """With the seed or without; the default guest is not said, and the options for a command name what is."""
+    assert with_guest("qemu:7", "debian13") == "qemu:7@debian13"
+    assert with_guest("qemu", "debian12") == with_guest("qemu", "") == "qemu"
+    assert apart("qemu:7@a dir/g@2.toml") == ("qemu:7", "a dir/g@2.toml")
+    assert apart("qemu-cold") == ("qemu-cold", "debian12")
+    assert options("qemu-virtual:7@a dir/g.toml") == "--provider qemu-virtual --seed 7 --guest 'a dir/g.toml'"
+    assert options("qemu@sid") == "--guest sid"
+    assert get_provider("qemu-real@debian13").guest == "debian13"
+    with pytest.raises(UsageError, match="there is no guest 'debian14'"):
+        get_provider("qemu-real@debian14")
 
 
 def test_other_providers_have_none() -> None:

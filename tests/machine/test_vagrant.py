@@ -69,6 +69,7 @@ class OneVm:
     forks = True
     repeats = False
     seed: str | None = None
+    guest = "debian12"
     accel = "tcg"
 
     def __init__(self, template: Template) -> None:

@@ -135,11 +135,12 @@ SOURCE = "deb [trusted=yes] file:/srv/packages ./\n"
 class BareRecipe(BoxRecipe):
     """Our box without some packages, which its apt-get finds in a directory."""
 
-    def _run(self, *argv: str) -> None:
+    def _run(self, *argv: str) -> str:
         if "mmdebstrap" in argv:
             hook = f'--customize-hook=APT_CONFIG="$MMDEBSTRAP_APT_CONFIG"; export APT_CONFIG; {ARCHIVE}'
-            argv = (*argv[:-2], hook, *argv[-2:])
-        super()._run(*argv)
+            suite = argv.index(self.guest.base)
+            argv = (*argv[:suite], hook, *argv[suite:])
+        return super()._run(*argv)
 
     def _kernel(self) -> None:
         shutil.rmtree(self.tree / "etc/apt/sources.list.d", ignore_errors=True)

@@ -16,7 +16,7 @@ from crashinit.errors import UsageError
 from crashinit.events import Event, RunFinished, RunStarted, TrialFinished
 from crashinit.report import Reports, plain, read, remake
 from crashinit.report.counts import summary
-from crashinit.report.results import finished_ids
+from crashinit.report.results import ResultsLog, finished_ids
 from crashinit.report.words import duration
 from rich.console import Console
 
@@ -67,6 +67,23 @@ def test_sigkill_loses_nothing_that_was_reported(tmp_path: Path) -> None:
     assert len(run.not_run) == 28
     assert run.seconds is None
     assert "The run did not end: 28 of 30" in (tmp_path / "report.html").read_text()
+
+
+def test_a_run_says_on_which_guest(tmp_path: Path) -> None:
+    """run.json and summary.json name guest and kernel, each result the guest; another guest is another run."""
+    began = RunStarted("reference", "qemu", "tcg", ["a"], guest="debian13", kernel="6.12")
+    with Reports(tmp_path) as emit:
+        emit(began)
+        emit(TrialFinished(replace(results()[0], id="a", guest="debian13")))
+        emit(RunFinished(1.0, interrupted=False))
+
+    for name in ("run.json", "summary.json"):
+        facts = json.loads((tmp_path / name).read_text())
+        assert (facts["provider"], facts["guest"], facts["kernel"]) == ("qemu", "debian13", "6.12")
+    assert [result.guest for result in read(tmp_path).results] == ["debian13"]
+    assert "debian13, kernel 6.12" in (tmp_path / "report.html").read_text()
+    with pytest.raises(UsageError, match="holds a run with guest 'debian13', not 'sid'"):
+        ResultsLog(tmp_path, resume=True)(replace(began, guest="sid"))
 
 
 def test_summary_has_the_fixed_keys_and_counts(tmp_path: Path) -> None:

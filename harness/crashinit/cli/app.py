@@ -65,6 +65,10 @@ Seed = Annotated[
     int | None,
     typer.Option("--seed", metavar="N", min=0, help="In virtual time: of clocks, random numbers, delays."),
 ]
+Guest = Annotated[
+    str,
+    typer.Option("--guest", metavar="G", help="What machines run: a guest's name, or a guest file's path."),
+]
 WORKERS = 64  # at once: each has a machine, and more than the host has processors for only wait for one another
 Workers = Annotated[int, typer.Option("-n", metavar="N", min=1, max=WORKERS, help="How many trials run side by side.")]
 Confirm = Annotated[
@@ -119,11 +123,16 @@ def say(text: str, stream: TextIO | None = None) -> None:
     print(printable(text, None), file=stream or sys.stdout)
 
 
-def machines(provider: ProviderName, seed: int | None, seeds: int = 1) -> str:
-    """The provider's name, with the seed of its machines, or the first of `seeds`. Raises UsageError if it has none."""
-    from crashinit.machine.seed import seeded
+def machines(provider: ProviderName, seed: int | None, seeds: int = 1, guest: str = "") -> str:
+    """The provider's name, with the seed of its machines, or the first of `seeds`, and their guest.
 
-    return seeded(provider.value, "" if seed is None else str(seed), seeds)
+    Raises UsageError if the provider has no seed, or there is no such guest.
+    """
+    from crashinit.machine.guests import DEFAULT, load
+    from crashinit.machine.seed import seeded, with_guest
+
+    load(guest or DEFAULT)
+    return with_guest(seeded(provider.value, "" if seed is None else str(seed), seeds), guest)
 
 
 def run_directory(out: Path | None, name: str, *, resume: bool, force: bool) -> Path:

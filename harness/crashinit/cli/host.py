@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from crashinit.cli.app import FAILED, HARNESS_ERROR, OK, Provider, ProviderName, app, say
+from crashinit.cli.app import FAILED, HARNESS_ERROR, OK, Guest, Provider, ProviderName, app, machines, say
 from crashinit.printable import one_line
 
 
@@ -32,11 +32,14 @@ def image_build(
     packages: Annotated[
         list[str] | None, typer.Argument(metavar="PACKAGE", help="Debian packages beyond the standard ones.")
     ] = None,
+    guest: Guest = "",
 ) -> int:
-    """Build the guest image, if the cache does not hold it; print its path. This is all that needs root."""
+    """Build a guest's image, if the cache does not hold it; print its path. This is all that needs root."""
     from crashinit.machine import image
+    from crashinit.machine.guests import DEFAULT, load
 
-    say(str(image.image(tuple(packages or ()), note=lambda text: say(text, sys.stderr)).path))
+    made = image.image(tuple(packages or ()), guest=load(guest or DEFAULT), note=lambda text: say(text, sys.stderr))
+    say(str(made.path))
     return OK
 
 
@@ -45,13 +48,15 @@ def image_box(
     packages: Annotated[
         list[str] | None, typer.Argument(metavar="PACKAGE", help="Debian packages beyond the standard ones.")
     ] = None,
+    guest: Guest = "",
 ) -> int:
-    """Build the Vagrant box from Debian packages, if the cache does not hold it; print its path."""
+    """Build a guest's Vagrant box from Debian packages, if the cache does not hold it; print its path."""
     from crashinit.machine import box
+    from crashinit.machine.guests import DEFAULT, load
 
-    made = box.box(tuple(packages or ()), note=lambda text: say(text, sys.stderr))
+    made = box.box(tuple(packages or ()), guest=load(guest or DEFAULT), note=lambda text: say(text, sys.stderr))
     say(str(made.file))
-    say(f"add it with: vagrant box add --force --name {box.NAME} {made.file}", sys.stderr)
+    say(f"add it with: vagrant box add --force --name {made.name} {made.file}", sys.stderr)
     return OK
 
 
@@ -75,6 +80,7 @@ def drivers_check(
     driver: Annotated[str, typer.Argument(metavar="FILE", help="An adapter file's path, or an adapter's name.")],
     provider: Provider = ProviderName.QEMU,
     deadline: Annotated[float, typer.Option("--deadline", min=1, help="Seconds that the init may take.")] = 60.0,
+    guest: Guest = "",
 ) -> int:
     """Check an adapter file, then run one init without faults and judge it."""
     from crashinit import adapters
@@ -84,7 +90,7 @@ def drivers_check(
     adapter = adapters.load(driver)
     adapter.check_files()
     say(one_line(f"{adapter.name}: {adapter.title}"))
-    found = check(driver, provider.value, deadline, note=lambda text: say(text, sys.stderr))
+    found = check(driver, machines(provider, None, guest=guest), deadline, note=lambda text: say(text, sys.stderr))
     ended = "got ready" if found.run.exit is None else "ended"
     say(one_line(f"without a fault its init {ended} after {found.run.seconds:.1f} s"))
     say(one_line(f"operations: {', '.join(f'{step} {count}' for step, count in found.steps.items()) or 'none'}"))

@@ -48,6 +48,9 @@ def replay(
         typer.Option("--provider", help="Where machines come from; by default qemu, or what the run had a seed for."),
     ] = None,
     seed: Seed = None,
+    guest: Annotated[
+        str, typer.Option("--guest", metavar="G", help="What machines run; by default what they ran in the run.")
+    ] = "",
     out: Out = None,
     workers: Workers = 1,
     failed: Annotated[bool, typer.Option("--failed", help="Of a plan, only what did not converge in its run.")] = False,
@@ -77,9 +80,10 @@ def replay(
 
     if clause and clause not in CLAUSES:
         raise UsageError(f"'{clause}' is no clause: they are {', '.join(CLAUSES)}.")
-    asked = machines(provider, seed, seeds) if provider else ""
+    if provider:
+        machines(provider, seed, seeds, guest)  # what is wrong with them is told before anything is read
     plan, trials = _planned(target, source)
-    vms = asked or _machines(seed, seeds, plan.parent)
+    vms = _machines(provider, seed, seeds, guest, plan.parent)
     if select:
         trials = list(filter(lambda trial: matcher(select)(trial.id), trials))
     if clause and not failed:
@@ -115,16 +119,16 @@ def replay(
     return exit_code(directory)
 
 
-def _machines(seed: int | None, seeds: int, directory: Path) -> str:
-    """The provider where none is asked for: the run's if that had a seed, else the default one."""
-    from crashinit.machine.seed import options
+def _machines(provider: ProviderName | None, seed: int | None, seeds: int, guest: str, directory: Path) -> str:
+    """The provider, and where none is asked for, the run's if that had a seed, else the default one; the same guest."""
+    from crashinit.machine.seed import apart, options
     from crashinit.report.again import machines_of
 
-    own = machines_of(directory)
-    if options(own):
+    own, ran = apart(machines_of(directory))
+    if provider is None and options(own):
         kind, _, its = own.partition(":")
-        return machines(ProviderName(kind), int(its) if its and seed is None else seed)
-    return machines(ProviderName.QEMU, seed, seeds)
+        return machines(ProviderName(kind), int(its) if its and seed is None else seed, guest=guest or ran)
+    return machines(provider or ProviderName.QEMU, seed, seeds, guest or ran)
 
 
 def _with_their_seeds(trials: "list[Trial]", directory: Path) -> "list[Trial]":

@@ -16,6 +16,7 @@ from crashinit.cli.app import (
     Baseline,
     Confirm,
     Driver,
+    Guest,
     NoMerge,
     Out,
     Provider,
@@ -65,6 +66,7 @@ def run(
     ] = None,
     provider: Provider = ProviderName.QEMU,
     seed: Seed = None,
+    guest: Guest = "",
     out: Out = None,
     workers: Workers = 1,
     select: Annotated[str, typer.Option("-k", metavar="EXPR", help="Only trials whose id matches this.")] = "",
@@ -80,7 +82,7 @@ def run(
     from crashinit import scenario
 
     find = functools.partial(scenario.find, paths or [SCENARIOS])
-    vms = machines(provider, seed, seeds)
+    vms = machines(provider, seed, seeds, guest)
     return _campaign(
         find,
         driver,
@@ -191,6 +193,7 @@ def explore(
     deadline: Annotated[float, typer.Option("--deadline", metavar="S", help="Seconds that one init may take.")] = 60.0,
     provider: Provider = ProviderName.QEMU,
     seed: Seed = None,
+    guest: Guest = "",
     out: Out = None,
     workers: Workers = 1,
     select: Annotated[str, typer.Option("-k", metavar="EXPR", help="Only trials whose id matches this.")] = "",
@@ -248,7 +251,7 @@ def explore(
     return _campaign(
         lambda: scenarios,
         driver,
-        machines(provider, seed, seeds),
+        machines(provider, seed, seeds, guest),
         out,
         workers,
         select,
@@ -266,6 +269,7 @@ def trace(
     given: Annotated[GivenName, typer.Option("--given", help="The root before.")] = GivenName.FRESH,
     storage_opt: StorageOpt = None,
     provider: Provider = ProviderName.QEMU,
+    guest: Guest = "",
     as_json: Annotated[bool, typer.Option("--json", help="As a JSON list, for other programs.")] = False,
 ) -> int:
     """The operations of one init without faults, with their steps."""
@@ -274,7 +278,7 @@ def trace(
 
     setup = Setup(given.value, tuple(storage_opt or ()), 60.0)
     with run_reports(None, stderr=True) as emit:
-        operations = planning.trace(driver, provider.value, setup, emit)
+        operations = planning.trace(driver, machines(provider, None, guest=guest), setup, emit)
     if as_json:
         say(json.dumps([{"step": step, **operation.model_dump()} for step, operation in operations], indent=2))
         return OK if operations else NOTHING_RAN

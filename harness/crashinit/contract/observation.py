@@ -186,6 +186,7 @@ class Evidence(Record):
     trial: str
     fault: str = "kill"  # "kill", "errno", "power-cut"
     time: Literal["", "real", "virtual"] = ""  # what the machines' clocks followed; "": not recorded
+    kernel: str = ""  # the release of the machines' kernel; "": not recorded
     same_as: str = ""  # the trial whose fault was the very same, so that it stands for this one; "": none
     same_state_as: str = ""  # the trial whose fault left the same state: what came after the fault is that one's
     earlier: list[Run] = []  # inits that were killed before, in the trial's order

@@ -110,7 +110,7 @@ class Agent:
             finally:
                 os.close(fd)
             random.seed()
-        return {"version": VERSION}
+        return {"version": VERSION, "kernel": os.uname().release}
 
     def run(
         self, argv: Sequence[str], input: str = "", timeout: float = 60.0, env: Mapping[str, str] | None = None

@@ -14,11 +14,12 @@ from pathlib import Path
 
 from crashinit.errors import HostError
 from crashinit.machine.cache import Shelf, digest
-from crashinit.machine.image import DISK_SIZE, DISK_UUID, PACKAGES, SUITE, Recipe, tool_path
+from crashinit.machine.guests import DEFAULT, Guest, load
+from crashinit.machine.image import DISK_SIZE, DISK_UUID, PACKAGES, Recipe, tool_path
 from crashinit.machine.packages import checked
 from crashinit.machine.payload import S_IFREG, archive
 
-NAME = "crashinit"  # of the box, for `vagrant box add` and config.vm.box
+NAME = "crashinit"  # of the default guest's box
 # Beyond the image's own: a system that boots by itself, and is reached and administered over ssh.
 BOX_PACKAGES = (*PACKAGES, "grub-pc-bin", "openssh-server", "sudo", "systemd-sysv")
 HERE = Path(__file__).parent / "box"
@@ -36,28 +37,38 @@ class Box:
 
     version: str  # a digest of all that went into it
     path: Path  # the directory
+    name: str  # for `vagrant box add` and config.vm.box
 
     @property
     def file(self) -> Path:
         return self.path / f"{NAME}.box"
 
 
-def box(packages: tuple[str, ...] = (), *, note: Callable[[str], None] = lambda text: None) -> Box:
-    """The box with the standard packages and these, from the cache or built now (about a minute and a half).
+def named(guest: Guest) -> str:
+    """What the box of a guest is called that is built here."""
+    return NAME if guest.name == DEFAULT else f"{NAME}-{guest.name}"
 
-    Raises HostError as image() does.
+
+def box(
+    packages: tuple[str, ...] = (), *, guest: Guest | None = None, note: Callable[[str], None] = lambda text: None
+) -> Box:
+    """The box of a guest, by default the default one, with the standard packages and these: from the cache or built now
+    (about a minute and a half).
+
+    Raises UsageError and HostError as image() does.
     """
-    wanted = tuple(sorted({*BOX_PACKAGES, *checked(packages)}))
+    guest = guest or load(DEFAULT)
+    wanted = tuple(sorted({*BOX_PACKAGES, *guest.named_packages(), *checked(packages)}))
     sources = [path.read_bytes() for path in (Path(__file__), *sorted(HERE.iterdir()))]
-    key = digest(SUITE, *wanted, *sources)
+    key = digest(guest.digest(), *wanted, *sources)
 
     def build(where: Path) -> None:
-        recipe = BoxRecipe(where, wanted)
+        recipe = BoxRecipe(where, wanted, guest)
         recipe.check()
         note("building the Vagrant box from Debian packages, about a minute and a half (once)")
         recipe.build()
 
-    return Box(key, Shelf("boxes", KEEP).get(key, build))
+    return Box(key, Shelf("boxes", KEEP).get(key, build), named(guest))
 
 
 class BoxRecipe(Recipe):

@@ -24,6 +24,7 @@ class ByAgent(ABC):
     """A machine whose agent answers; see machine/protocol.py for what each method promises."""
 
     time: Time = "real"
+    kernel: str = ""
 
     def __init__(self) -> None:
         self._closed = False

@@ -14,21 +14,25 @@ from crashinit.errors import GuestError, MachineError
 from crashinit.machine.seed import delays, moment
 
 EPOCH = 1767225600  # 2026-01-01 UTC: machines with a seed live in the half year after it
+LOOK = 1.0  # seconds after which a machine that is silent is looked at
 LINE_LIMIT = 64 << 20  # bytes of one answer; an observation has some hundred thousand
 
 
 class Channel:
     """Calls over a connected socket, one at a time.
 
-    `why` says what became of the machine: it is asked when the line is dead or silent, for the error's text.
+    `why` says what became of the machine: it is asked when the line is dead or silent, for the error's text. `lost`:
+    whether the machine will not answer any more.
     """
 
-    def __init__(self, line: socket.socket, why: Callable[[], str]) -> None:
+    def __init__(self, line: socket.socket, why: Callable[[], str], lost: Callable[[], bool] = lambda: False) -> None:
         self._line = line
         self._why = why
+        self._lost = lost
         self._last = 0
         self.elapsed = 0.0  # seconds by the machine's own clock, from one answer to the next
         self._clock: float | None = None  # its clock at the last answer
+        self.kernel = ""  # the release of the machine's kernel, as the agent told it
         self._got = bytearray()
         line.setblocking(False)
 
@@ -75,7 +79,8 @@ class Channel:
             given = {"entropy": _text(entropy), "delays": delays(seed)}
             if not self.elapsed or self._clock is not None:  # a clone of a machine that had a time goes on with that
                 given["clock"] = EPOCH + moment(seed, entropy) + self.elapsed
-        self.call("hello", given, timeout)
+        told = self.call("hello", given, timeout)
+        self.kernel = str(told.get("kernel", "")) if isinstance(told, dict) else ""
 
     def restarted(self) -> None:
         """The machine was told to boot anew."""
@@ -127,8 +132,10 @@ class Channel:
         poll = select.poll()
         poll.register(self._line, event)
         while (left := deadline - time.monotonic()) > 0:
-            if poll.poll(left * 1000):
+            if poll.poll(min(left, LOOK) * 1000):
                 return
+            if self._lost():
+                raise MachineError(f"the machine did not answer '{name}': {self._why()}")
         raise MachineError(f"the machine did not answer '{name}' within {timeout:g} s: {self._why()}")
 
 

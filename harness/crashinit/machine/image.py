@@ -5,39 +5,37 @@ disk from a directory.
 """
 
 import gzip
+import json
 import os
+import re
 import shlex
 import shutil
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from crashinit.errors import HostError, UsageError
 from crashinit.machine import owned
 from crashinit.machine.cache import MIB, Shelf, cache_dir, digest, require_space
+from crashinit.machine.guests import DEFAULT, Guest, load, modules
 from crashinit.machine.packages import checked
 from crashinit.machine.payload import S_IFDIR, S_IFREG, archive
 
-SUITE = "bookworm"
 PACKAGES = (
-    "dmsetup", "e2fsprogs", "iproute2", "kmod", "linux-image-cloud-amd64", "mount", "procps", "python3",
-    "python3-pyudev", "thin-provisioning-tools", "udev", "util-linux", "xfsprogs",
+    "dmsetup", "e2fsprogs", "iproute2", "kmod", "mount", "procps", "python3", "python3-pyudev",
+    "thin-provisioning-tools", "udev", "util-linux", "xfsprogs",
 )  # fmt: skip
 # Documentation and translations: half of what small packages unpack, and nobody reads them there.
 LEFT_OUT = ("/usr/share/doc/*", "/usr/share/man/*", "/usr/share/info/*", "/usr/share/locale/*")
-# The order is that of their dependencies: the initramfs has insmod and no modprobe.
-MODULES = (
-    "virtio/virtio_ring", "virtio/virtio", "virtio/virtio_pci_legacy_dev", "virtio/virtio_pci_modern_dev",
-    "virtio/virtio_pci", "block/virtio_blk",
-    # For a root disk that is memory: nd_pmem needs nd_btt, and nfit finds the memory in the firmware's tables.
-    "nvdimm/libnvdimm", "nvdimm/nd_btt", "nvdimm/nd_pmem", "acpi/nfit/nfit",
-)  # fmt: skip
 DISK_SIZE = 2048 * MIB  # of the root disk; sparse
 SPACE_TO_BUILD = 1536 * MIB  # tree, disk and downloads of one image
 # A fixed UUID and hash seed: equal trees give equal directories on equal disks.
 DISK_UUID = "c4a5417e-0000-4000-8000-000000000001"
-KEEP = 4
+KEEP = 12  # of all guests, with all adapters' packages
+FACTS = "facts.json"
+NO_SUITE = r"The repository '(\S+) (\S+) Release' does not have a Release file"  # what apt says
 TOOLS = {  # program -> the Debian package that brings it
     "mmdebstrap": "mmdebstrap",
     "mke2fs": "e2fsprogs",
@@ -72,31 +70,55 @@ class Image:
         """An empty qcow2 file of the root disk's size, without a backing file's name: to be copied."""
         return self.path / "empty.qcow2"
 
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What is in it: its guest, the kernel, the packages with their versions."""
+        found: dict[str, Any] = json.loads((self.path / FACTS).read_text())
+        return found
 
-def image(packages: tuple[str, ...] = (), *, note: Callable[[str], None] = lambda text: None) -> Image:
-    """The image with the standard packages and these, from the cache or built now (about a minute).
 
-    Raises UsageError for a package that does not exist or whose name is none, HostError: a tool or root is missing, the
-    disk is full, a package cannot be had.
+def image(
+    packages: tuple[str, ...] = (), *, guest: Guest | None = None, note: Callable[[str], None] = lambda text: None
+) -> Image:
+    """The image of a guest, by default the default one, with the standard packages and these: from the cache or built
+    now (about a minute).
+
+    Raises UsageError for a package or suite that does not exist or whose name is none, HostError: a tool or root is
+    missing, the disk is full, a package cannot be had.
     """
-    wanted = tuple(sorted({*PACKAGES, *checked(packages)}))
-    key = digest(SUITE, *wanted, Path(__file__).read_bytes())
+    guest = guest or load(DEFAULT)
+    wanted, key = _wanted(guest, packages)
 
     def build(where: Path) -> None:
-        recipe = Recipe(where, wanted)
+        recipe = Recipe(where, wanted, guest)
         recipe.check()
-        note("building the guest image from Debian packages, about a minute (once)")
+        note(f"building the image of {guest.title} from packages, about a minute (once)")
         recipe.build()
 
     return Image(key, Shelf("images", KEEP).get(key, build))
 
 
+def cached(guest: Guest, packages: tuple[str, ...] = ()) -> Image | None:
+    """The same if it is in the cache, else None."""
+    _, key = _wanted(guest, packages)
+    path = cache_dir() / "images" / key
+    return Image(key, path) if path.is_dir() else None
+
+
+def _wanted(guest: Guest, packages: tuple[str, ...]) -> tuple[tuple[str, ...], str]:
+    """The packages of an image, and its key."""
+    wanted = tuple(sorted({*PACKAGES, *guest.named_packages(), *checked(packages)}))
+    sources = [Path(file).read_bytes() for file in (__file__, modules.__file__)]
+    return wanted, digest(guest.digest(), *wanted, *sources)
+
+
 class Recipe:
     """How an image is made in the directory `where`."""
 
-    def __init__(self, where: Path, packages: tuple[str, ...]) -> None:
+    def __init__(self, where: Path, packages: tuple[str, ...], guest: Guest | None = None) -> None:
         self.where = where
         self.packages = checked(packages)
+        self.guest = guest or load(DEFAULT)
         self.tree = where / "tree"
 
     def check(self) -> None:
@@ -109,7 +131,8 @@ class Recipe:
             )
         if os.geteuid() != 0:
             raise HostError(
-                f"building the guest image needs root (once, later runs do not): run '{as_root(self.packages)}'"
+                "building the guest image needs root (once, later runs do not): "
+                f"run '{as_root(self.packages, self.guest)}'"
             )
         require_space(self.where, SPACE_TO_BUILD)
 
@@ -124,30 +147,60 @@ class Recipe:
 
     def _install(self) -> None:
         options = [f"--dpkgopt=path-exclude={pattern}" for pattern in LEFT_OUT]
+        # Of a suite that moves, a mirror's list may be older than it says that it may be.
+        options.append('--aptopt=Acquire::Check-Valid-Until "false"')
+        if self.guest.suite != self.guest.base:
+            options.append(f'--aptopt=APT::Default-Release "{self.guest.suite}"')
         self._run(
             # The pid namespace ends with its first process, so an interrupted build leaves no apt or dpkg at work.
             "unshare", "--pid", "--fork", "--kill-child=SIGKILL", "--mount-proc",
             "mmdebstrap", "--variant=minbase", "--format=directory", "--architectures=amd64",
             '--aptopt=Acquire::Languages "none"', *options, f"--include={','.join(self.packages)}",
             # Byte code made now is byte code that no emulated CPU has to make.
-            '--customize-hook=chroot "$1" python3 -m compileall -q /usr/lib/python3 /usr/lib/python3.11',
-            SUITE, str(self.tree),
+            '--customize-hook=chroot "$1" sh -c "python3 -m compileall -q /usr/lib/python3 /usr/lib/python3.*"',
+            self.guest.base, str(self.tree), *self.guest.lines(),
         )  # fmt: skip
 
     def _kernel(self) -> None:
-        (kernel,) = self.tree.glob("boot/vmlinuz-*")
+        """Take the kernel, and write down which it is and what else was installed."""
+        if own := self.guest.kernel_files():
+            kernel, files = own
+            if files:
+                target = self.tree / "usr/lib/modules" / files.name
+                shutil.copytree(files, target, symlinks=True, ignore=shutil.ignore_patterns("build", "source"))
+                self._run("chroot", str(self.tree), "depmod", files.name)
+        else:
+            found = list(self.tree.glob("boot/vmlinuz-*"))
+            if len(found) != 1:
+                raise UsageError(
+                    f"the guest '{self.guest.name}' has {len(found)} kernels in its packages: name the one to boot as "
+                    "'package' in '[kernel]', and no other package that brings one"
+                )
+            (kernel,) = found
         shutil.copyfile(kernel, self.where / "vmlinuz")
         shutil.rmtree(self.tree / "boot")
+        self._facts(release(self.where / "vmlinuz"))
+
+    def _facts(self, kernel: str) -> None:
+        listed = self._run("dpkg-query", f"--admindir={self.tree}/var/lib/dpkg", "-W", "-f", "${Package} ${Version}\n")
+        facts = {
+            "guest": self.guest.name,
+            "suite": self.guest.suite,
+            "kernel": kernel,
+            "asked": list(self.packages),
+            "packages": dict(line.split(" ") for line in listed.splitlines()),
+        }
+        (self.where / FACTS).write_text(json.dumps(facts, indent=1) + "\n")
 
     def _initrd(self) -> None:
         busybox = tool_path("busybox")
         assert busybox is not None
-        (drivers,) = self.tree.glob("usr/lib/modules/*/kernel/drivers")
-        entries = [(name, S_IFDIR | 0o755, b"") for name in ("bin", "mods", "proc", "sys", "dev", "newroot")]
-        entries.append(("bin/busybox", S_IFREG | 0o755, Path(busybox).read_bytes()))
-        for module in MODULES:
-            entries.append((f"mods/{Path(module).name}.ko", S_IFREG | 0o644, (drivers / f"{module}.ko").read_bytes()))
-        (self.where / "initrd.gz").write_bytes(gzip.compress(archive(entries), 6, mtime=0))
+        directories = list(self.tree.glob("usr/lib/modules/*/modules.dep"))
+        contents = [(name, S_IFDIR | 0o755, b"") for name in ("bin", "mods", "proc", "sys", "dev", "newroot")]
+        contents.append(("bin/busybox", S_IFREG | 0o755, Path(busybox).read_bytes()))
+        for name, data in modules.entries(modules.Modules(directories[0].parent) if directories else None):
+            contents.append((f"mods/{name}", S_IFREG | 0o644, data))
+        (self.where / "initrd.gz").write_bytes(gzip.compress(archive(contents), 6, mtime=0))
 
     def _disk(self) -> None:
         disk = self.where / "root.img"
@@ -159,8 +212,8 @@ class Recipe:
             "-d", str(self.tree), str(disk),
         )  # fmt: skip
 
-    def _run(self, *argv: str) -> None:
-        """Run a tool; its failure becomes a HostError that carries what it said last."""
+    def _run(self, *argv: str) -> str:
+        """Run a tool, and give what it said; its failure becomes a HostError that carries what it said last."""
         # INITRD=No (initramfs-tools): this kernel boots with an initramfs of ours.
         env = {**os.environ, "INITRD": "No", "TMPDIR": str(self.where), "LC_ALL": "C.UTF-8", "PATH": search_path()}
         said = os.memfd_create("crashinit-said")
@@ -170,17 +223,31 @@ class Recipe:
         finally:
             os.close(said)
         if exit_status != 0:
-            sentence = explain(argv, exit_status, text, self.where)
-            raise UsageError(sentence) if sentence.startswith("there is no package") else HostError(sentence)
+            sentence = explain(argv, exit_status, text, self.where, self.guest)
+            raise UsageError(sentence) if sentence.startswith("there is no ") else HostError(sentence)
+        return text
 
 
-def as_root(packages: Iterable[str] = ()) -> str:
+def release(kernel: Path) -> str:
+    """Which kernel a bzImage is, by its header (Documentation/arch/x86/boot.rst). Raises UsageError."""
+    with kernel.open("rb") as file:
+        head = file.read(1 << 16)
+    if head[0x202:0x206] != b"HdrS":
+        raise UsageError(f"'{kernel}' is no kernel: 'image' must be a bzImage")
+    begin = int.from_bytes(head[0x20E:0x210], "little") + 0x200
+    return head[begin : begin + 256].split(b"\0")[0].decode(errors="replace").split(" ")[0]
+
+
+def as_root(packages: Iterable[str] = (), guest: Guest | None = None) -> str:
     """The command by which a user builds the image in his own cache: sudo(8) may change $HOME and $PATH."""
-    command = [sys.executable, "-m", "crashinit.cli", "image", "build", *(p for p in packages if p not in PACKAGES)]
-    return shlex.join(["sudo", "env", f"CRASHINIT_CACHE={cache_dir()}", *command])
+    guest = guest or load(DEFAULT)
+    known = {*PACKAGES, *guest.named_packages()}
+    command = [sys.executable, "-m", "crashinit.cli", "image", "build", *(p for p in packages if p not in known)]
+    which = [] if guest.name == DEFAULT else ["--guest", guest.source]
+    return shlex.join(["sudo", "env", f"CRASHINIT_CACHE={cache_dir()}", *command, *which])
 
 
-def explain(argv: tuple[str, ...], exit_status: int, text: str, where: Path) -> str:
+def explain(argv: tuple[str, ...], exit_status: int, text: str, where: Path, guest: Guest) -> str:
     """One sentence for a build tool that failed."""
     tool = "mmdebstrap" if "mmdebstrap" in argv else argv[0]
     if "No space left on device" in text:
@@ -190,9 +257,12 @@ def explain(argv: tuple[str, ...], exit_status: int, text: str, where: Path) -> 
     errors = [line for line in lines if line.startswith("E: ")] or lines
     first = errors[0].removeprefix("E: ")
     if first.startswith("Unable to locate package"):
-        return f"there is no package '{first.split()[-1]}' in Debian '{SUITE}': correct the name of the package"
+        return f"there is no package '{first.split()[-1]}' in '{guest.suite}': correct the name of the package"
+    if missing := re.findall(NO_SUITE, text):
+        archive, suite = min(missing, key=lambda found: len(found[1]))  # not the one with its updates
+        return f"there is no suite '{suite}' at '{archive}': correct 'suite' in the guest '{guest.name}'"
     if first.startswith("Failed to fetch"):
-        return f"the Debian packages of the guest image cannot be had, check the network and the proxy: {first}"
+        return f"the packages of the guest image cannot be had, check the network and the proxy: {first}"
     return f"'{tool}' ended with {exit_status} while it built the guest image: {first}"
 
 

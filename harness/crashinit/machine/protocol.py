@@ -41,6 +41,10 @@ class Machine(Protocol):
         """What its clock follows."""
 
     @property
+    def kernel(self) -> str:
+        """The release of its kernel, as its agent has told; "": that is not known."""
+
+    @property
     def elapsed(self) -> float | None:
         """Seconds by its own clock, from a fixed moment to its agent's last answer; None if it does not tell."""
 
@@ -127,6 +131,7 @@ class Provider(Protocol):
     forks: bool  # whether its machines can be forked; else a trial takes place in the recorded init's own machine
     repeats: bool  # whether a machine that gets the same calls does the same again, to the nanosecond
     seed: str | None  # what it then begins with: another one is another interleaving
+    guest: str  # what its machines run: the name of a guest, or the path of its file
 
     @property
     def accel(self) -> str:

@@ -6,33 +6,36 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from crashinit.errors import UsageError
+from crashinit.errors import MachineError, UsageError
 from crashinit.machine import payload, qemu
 from crashinit.machine.accel import Accel, accelerator, remembered
 from crashinit.machine.block import Layer
 from crashinit.machine.cache import MIB, Shelf, digest, require_space
 from crashinit.machine.files import File
+from crashinit.machine.guests import DEFAULT, load
 from crashinit.machine.image import Image, image
 from crashinit.machine.memory import Memory
 from crashinit.machine.protocol import Provider
 from crashinit.machine.qemu import Hardware, Kernel
+from crashinit.machine.seed import apart
 from crashinit.machine.template import Frozen, QemuMachine, QemuTemplate
 
 MEMORY = 384 * MIB  # of a machine
 TEMPLATE_SEED = "template"
-KEEP = 6  # templates
+KEEP = 18  # templates, of all guests and in both times
 SPACE_TO_FREEZE = 768 * MIB  # memory file and disk layer of one template
 
 
 def get_provider(name: str, **options: Any) -> Provider:
-    """The provider `name`, with its seed if it has one (machine/seed.py); `options` are its own.
+    """The provider `name`, with its seed and guest if it names them (machine/seed.py); `options` are its own.
 
     Raises UsageError, HostError.
     """
-    kind, _, seed = name.partition(":")
+    machines, guest = apart(name)
+    kind, _, seed = machines.partition(":")
     if kind not in PROVIDERS:
-        raise UsageError(f"there is no provider '{name}': choose one of {', '.join(map(repr, sorted(PROVIDERS)))}")
-    return PROVIDERS[kind](**options, **({"seed": seed} if seed else {}))
+        raise UsageError(f"there is no provider '{machines}': choose one of {', '.join(map(repr, sorted(PROVIDERS)))}")
+    return PROVIDERS[kind](guest=guest, **options, **({"seed": seed} if seed else {}))
 
 
 class QemuProvider:
@@ -43,9 +46,16 @@ class QemuProvider:
     repeats = False
     seed: str | None = None  # of the machines that come from its templates; None: each has the host's randomness
 
-    def __init__(self, *, memory: int = MEMORY, note: Callable[[str], None] = lambda text: None) -> None:
-        """`memory`: bytes a machine; `note` is told what takes long, in sentences."""
-        self._memory = memory
+    def __init__(
+        self, *, guest: str = DEFAULT, memory: int | None = None, note: Callable[[str], None] = lambda text: None
+    ) -> None:
+        """`guest`: its name, or its file; `memory`: bytes a machine; `note` is told what takes long, in sentences.
+
+        Raises UsageError for a guest that there is not, or whose file is wrong; HostError.
+        """
+        self.guest = guest
+        self._guest = load(guest)
+        self._memory = memory or self._guest.bytes() or MEMORY
         self._note = note
         qemu.version()  # fail now, and with one sentence, where QEMU is missing
 
@@ -55,7 +65,7 @@ class QemuProvider:
 
     def acceleration(self) -> Accel:
         """The accelerator and the reason for it; probed if need be, for which an image is built if need be."""
-        return remembered() or accelerator(image(note=self._note), note=self._note)
+        return remembered() or accelerator(self._image(), note=self._note)
 
     def plugging(self) -> Provider | None:
         """Its own machines take further disks."""
@@ -63,7 +73,7 @@ class QemuProvider:
 
     def template(self, packages: tuple[str, ...] = ()) -> QemuTemplate:
         """See machine/protocol.py. The first call builds image and template; later processes find them."""
-        base = image(packages, note=self._note)
+        base = self._image(packages)
         hardware = self.hardware(base)
         key = digest(
             base.key,
@@ -87,7 +97,7 @@ class QemuProvider:
 
     def boot(self, packages: tuple[str, ...] = ()) -> QemuMachine:
         """A machine booted from cold, without a template: the slow path, to check and to measure against."""
-        base = image(packages, note=self._note)
+        base = self._image(packages)
         initrd = File.in_memory("initrd")
         os.write(initrd.fd, payload.appended(base.initrd.read_bytes()))
         return self._boot(base, initrd.sealed(), self.seed)
@@ -97,7 +107,7 @@ class QemuProvider:
 
     def hardware(self, base: Image) -> Hardware:
         """What its machines are made of."""
-        return Hardware(accelerator(base, note=self._note).name, self._memory)
+        return Hardware(accelerator(base, note=self._note).name, self._memory, self._guest.words())
 
     def disk(self, base: Image, written: File | None = None) -> tuple[tuple[Layer, ...], dict[str, Memory]]:
         """The root disk of `base`, and what a template has `written` of it: as layers, or as memory."""
@@ -107,6 +117,9 @@ class QemuProvider:
     def written(self, frozen: Frozen) -> File:
         """What a machine has written of its disk, for `disk`."""
         return frozen.layers[-1].file
+
+    def _image(self, packages: tuple[str, ...] = ()) -> Image:
+        return image(packages, guest=self._guest, note=self._note)
 
     def _freeze(self, base: Image, where: Path) -> None:
         """Boot `base` with the initramfs in `where`, let it read what trials need, and write it out frozen there."""
@@ -123,7 +136,31 @@ class QemuProvider:
         frozen = self._unbooted(base, initrd)
         # It writes to its memories' files.
         own = {name: Memory(each.whole(name)) for name, each in frozen.memories.items()}
-        return QemuMachine(replace(frozen, memories=own), seed=seed)
+        try:
+            machine = QemuMachine(replace(frozen, memories=own), seed=seed)
+        except MachineError as problem:
+            raise MachineError(f"the guest '{self._guest.name}' does not boot: {problem}") from problem
+        try:
+            self._check(machine)
+        except BaseException:
+            machine.close()
+            raise
+        return machine
+
+    def _check(self, machine: QemuMachine) -> None:
+        """Raise UsageError for a guest that boots, and is of no use."""
+        if "thin-pool" not in machine.run("dmsetup", "targets").stdout:
+            raise UsageError(
+                f"the kernel {machine.kernel} of the guest '{self._guest.name}' has no dm-thin "
+                "(CONFIG_DM_THIN_PROVISIONING): give the guest a kernel that has it, and its modules"
+            )
+        for name, value in self._guest.sysctl.items():
+            told = machine.run("cat", f"/proc/sys/{name.replace('.', '/')}").stdout.strip()
+            if told != str(value):
+                raise UsageError(
+                    f"the guest '{self._guest.name}' sets the sysctl '{name}' to '{value}', but its kernel "
+                    + (f"has it at '{told}'" if told else "has none of that name")
+                )
 
     def _unbooted(self, base: Image, initrd: File, written: File | None = None) -> Frozen:
         hardware = self.hardware(base)

@@ -28,6 +28,7 @@ from crashinit.errors import HostError, MachineError
 from crashinit.machine import owned
 from crashinit.machine.block import Layer, firmware_node, handed, plugged_node, root_nodes
 from crashinit.machine.cache import MIB
+from crashinit.machine.channel import LOOK
 from crashinit.machine.files import File
 from crashinit.machine.mailbox import SIZE
 from crashinit.machine.memory import Memory
@@ -36,6 +37,7 @@ PROGRAM = "qemu-system-x86_64"
 FIRMWARE = "bios-256k.bin"
 AGENT_PORT = "crashinit.agent.0"
 QMP_TIMEOUT = 60.0  # seconds; a healthy monitor answers in milliseconds, a starved host in seconds
+PANIC = "Kernel panic - not syncing"
 CONSOLE_TAIL = 6  # lines of the console that an error shows
 # q35 boots reliably under TCG and has the PCIe ports that disks are plugged into; what a machine never uses is off.
 BOARD = "q35,memory-backend=ram,usb=off,sata=off,smbus=off,vmport=off,graphics=off,suppress-vmdesc=on,pflash0=firmware"
@@ -63,6 +65,7 @@ class Hardware:
 
     accel: str  # "kvm" or "tcg"
     memory: int  # bytes
+    words: str = ""  # what the guest adds to the kernel's command line
     virtual: bool = False  # time is a count of instructions, and the root disk is memory; docs/determinism.md
 
     @property
@@ -70,7 +73,7 @@ class Hardware:
         """The kernel's command line."""
         # A CPU's random numbers, if it has any, would be no function of the seed.
         own = "random.trust_cpu=off crashinit.root=pmem0 crashinit.mailbox"
-        return f"{CMDLINE} {own}" if self.virtual else f"{CMDLINE} random.trust_cpu=on"
+        return " ".join([CMDLINE, own if self.virtual else "random.trust_cpu=on", *self.words.split()])
 
     def arguments(self) -> list[str]:
         """The part of the command line that a saved state depends on."""
@@ -211,9 +214,11 @@ class Qemu:
         deadline = time.monotonic() + timeout
         while (left := deadline - time.monotonic()) > 0:
             try:
-                event = self._qmp.pull_event(left)
+                event = self._qmp.pull_event(min(left, LOOK))
             except TimeoutError:
-                return False
+                if self.panicked():
+                    return False
+                continue
             except MONITOR_ERRORS as problem:
                 raise MachineError(f"QEMU's monitor fell silent: {self.why()}") from problem
             # GUEST_PANICKED comes before it: then the machine is about to stand still, and `cont` would do nothing.
@@ -275,12 +280,18 @@ class Qemu:
         """What the machine, and QEMU itself, have printed so far."""
         return self._console.text().replace("\r", "")
 
+    def panicked(self) -> bool:
+        """Whether the machine's kernel has said that it goes on no more."""
+        return PANIC in self.console()
+
     def why(self) -> str:
         """What is known of a machine that does not do as it should, in half a sentence."""
         with contextlib.suppress(subprocess.TimeoutExpired):
             # A process that is being killed is not a zombie yet when its sockets are already closed.
             self._process.wait(0.2)
         code = self._process.returncode
+        if code is None and PANIC in (said := self.console()):
+            return f"its kernel panicked, {said.partition(PANIC)[2].splitlines()[0].strip(': ')}"
         if code is None:
             how = "QEMU is running"
         else:

@@ -1,4 +1,6 @@
-"""The seed of machines in virtual time: part of their provider's name, from the command line to run.json and back.
+"""The seed of machines in virtual time, and the guest: parts of their provider's name, as in "qemu:7@debian13".
+
+From the command line to the workers they are one word; a run's record has the guest apart.
 
 A machine has all that is random of its seed, a text. `hello` (Channel.hello) gives it
 
@@ -13,8 +15,10 @@ How long an instruction takes (8 ns) is the same for all: it is part of a templa
 """
 
 import re
+import shlex
 
 from crashinit.errors import UsageError
+from crashinit.machine.guests.guest import DEFAULT as DEFAULT_GUEST
 
 DEFAULT_PROVIDER = "qemu"
 VIRTUAL = "qemu-virtual"
@@ -44,13 +48,23 @@ def options(provider: str, seed: int | None = None) -> str:
 
     `seed`: instead of the provider's own.
     """
-    if provider == REAL:
-        return f"--provider {REAL}"
-    found = re.fullmatch(f"({DEFAULT_PROVIDER}|{VIRTUAL})(?::({FORM}))?", provider)
-    if not found:
-        return ""
-    own = found[2] if seed is None else str(seed)
-    return " ".join([f"--provider {VIRTUAL}"] * (found[1] == VIRTUAL) + [f"--seed {own}"] * bool(own))
+    name, guest = apart(provider)
+    words = [f"--provider {REAL}"] if name == REAL else []
+    if found := re.fullmatch(f"({DEFAULT_PROVIDER}|{VIRTUAL})(?::({FORM}))?", name):
+        own = found[2] if seed is None else str(seed)
+        words = [f"--provider {VIRTUAL}"] * (found[1] == VIRTUAL) + [f"--seed {own}"] * bool(own)
+    return " ".join([*words, *[f"--guest {shlex.quote(guest)}"] * (guest != DEFAULT_GUEST)])
+
+
+def with_guest(provider: str, guest: str) -> str:
+    """The provider's name with that of its machines' guest; the default guest goes without saying."""
+    return f"{provider}@{guest}" if guest not in ("", DEFAULT_GUEST) else provider
+
+
+def apart(provider: str) -> tuple[str, str]:
+    """The provider's name without its guest, and the guest."""
+    name, _, guest = provider.partition("@")
+    return name, guest or DEFAULT_GUEST
 
 
 def delays(seed: str) -> str:

@@ -69,7 +69,7 @@ class QemuMachine(ByAgent):
                 line = (qemu.mailbox, qemu.agent, qemu.why, qemu.go, qemu.await_pause)
                 self._channel: Channel = Mailbox(*line, running=frozen.state is None)
             else:
-                self._channel = Channel(qemu.agent, qemu.why)
+                self._channel = Channel(qemu.agent, qemu.why, qemu.panicked)
                 if frozen.state is not None:
                     qemu.go()
             self._channel.elapsed = elapsed
@@ -81,6 +81,10 @@ class QemuMachine(ByAgent):
     @property
     def time(self) -> Time:  # type: ignore[override]
         return "virtual" if self._frozen.hardware.virtual else "real"
+
+    @property
+    def kernel(self) -> str:  # type: ignore[override]
+        return self._channel.kernel
 
     @property
     def elapsed(self) -> float:

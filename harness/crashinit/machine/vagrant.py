@@ -12,6 +12,7 @@ from crashinit.errors import HostError, MachineError
 from crashinit.machine import vagrant_settings
 from crashinit.machine.accel import accelerator, remembered
 from crashinit.machine.by_agent import ByAgent
+from crashinit.machine.guests import DEFAULT, load
 from crashinit.machine.image import image, tool_path
 from crashinit.machine.vagrant_vm import Snapshot, Vm, require_vagrantfile
 
@@ -30,8 +31,15 @@ class VagrantProvider:
     repeats = False
     seed: str | None = None
 
-    def __init__(self, *, memory: int = MEMORY, note: Callable[[str], None] = lambda text: None) -> None:
-        """`memory`: MiB of the VM; `note` is told what takes long, in sentences. Raises HostError."""
+    def __init__(
+        self, *, guest: str = DEFAULT, memory: int = MEMORY, note: Callable[[str], None] = lambda text: None
+    ) -> None:
+        """`guest`: its name, or its file; `memory`: MiB of the VM; `note` is told what takes long, in sentences.
+
+        Raises UsageError for a guest that there is not, HostError.
+        """
+        self.guest = guest
+        self._guest = load(guest)
         require_tools()
         require_vagrantfile()
         self._memory = memory

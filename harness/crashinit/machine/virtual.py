@@ -31,7 +31,7 @@ class VirtualProvider(QemuProvider):
 
     def plugging(self) -> Provider | None:
         """In real time: a disk answers when the host comes to it."""
-        return QemuProvider(memory=self._memory, note=self._note)
+        return QemuProvider(guest=self.guest, memory=self._memory, note=self._note)
 
     def acceleration(self) -> Accel:
         """Emulation, whatever the host can do."""
@@ -39,7 +39,7 @@ class VirtualProvider(QemuProvider):
 
     def hardware(self, base: Image) -> Hardware:
         """What its machines are made of."""
-        return Hardware("tcg", self._memory, virtual=True)
+        return Hardware("tcg", self._memory, self._guest.words(), virtual=True)
 
     def disk(self, base: Image, written: File | None = None) -> tuple[tuple[Layer, ...], dict[str, Memory]]:
         """The root disk, which is memory."""

@@ -6,7 +6,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from crashinit.events import TrialResult
-from crashinit.machine.seed import options
+from crashinit.machine.seed import options, with_guest
 
 COLD = "--provider qemu-cold"
 
@@ -28,7 +28,7 @@ def replay(result: TrialResult, directory: Path | None, machines: str | None = N
 
 
 def machines_of(directory: Path) -> str:
-    """The provider of the run in that directory, with its seed if it has one; "" when it is not known."""
+    """The provider of the run in that directory, with seed and guest if it has them; "" when it is not known."""
     path = directory / "run.json"
     try:
         now = path.stat()
@@ -41,4 +41,4 @@ def machines_of(directory: Path) -> str:
 def _provider(path: Path, _version: tuple[int, int]) -> str:
     """The same of one run.json, which names all trials, and so is not read for each of them."""
     run = json.loads(path.read_text())
-    return str(run.get("provider", "")) if isinstance(run, dict) else ""
+    return with_guest(str(run.get("provider", "")), str(run.get("guest", ""))) if isinstance(run, dict) else ""

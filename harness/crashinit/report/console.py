@@ -36,7 +36,7 @@ from crashinit.report.again import replay
 from crashinit.report.counts import MARKS, NO_STEP, table, worst
 from crashinit.report.kinds import Kind, first, how_often, in_words, is_wedge, kind_of, kinds, short
 from crashinit.report.title import name
-from crashinit.report.words import duration, many, middle_cut, with_time
+from crashinit.report.words import duration, many, middle_cut, system, with_time
 
 STYLES: dict[Outcome, str] = {"converged": "green", "diverged": "bold red", "not-fired": "yellow", "error": "magenta"}
 ENDINGS: dict[Outcome, str] = {
@@ -261,7 +261,8 @@ def _counts(counts: Counter[Outcome]) -> Text:
 
 def _opening(run: RunStarted) -> str:
     machines = f"{run.provider} ({with_time(run.accel, run.time)})"
-    return f"{many(len(run.trials), 'trial')} of driver '{name(run.driver)}' on {machines}"
+    where = f", {runs}" if (runs := system(run.guest, run.kernel)) else ""
+    return f"{many(len(run.trials), 'trial')} of driver '{name(run.driver)}' on {machines}{where}"
 
 
 def _further(trials: Sequence[str]) -> str:

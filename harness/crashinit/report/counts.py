@@ -49,6 +49,8 @@ def summary(run: RunRecord) -> dict[str, Any]:
     return {
         "driver": run.driver,
         "provider": run.provider,
+        "guest": run.guest,
+        "kernel": run.kernel,
         "accel": run.accel,
         "time": run.time,
         "trials": len(run.results),

@@ -26,7 +26,7 @@ from crashinit.report.counts import (
 from crashinit.report.kinds import how_often
 from crashinit.report.results import RunRecord
 from crashinit.report.title import name, title
-from crashinit.report.words import duration, many, with_time
+from crashinit.report.words import duration, many, system, with_time
 from crashinit.safe import write_text
 
 REPORT = "report.html"
@@ -83,6 +83,7 @@ def render(run: RunRecord, out: Path) -> str:
         total_seconds=total_seconds,
         how_often=how_often,
         with_time=with_time,
+        system=system,
     )
 
 

@@ -52,8 +52,8 @@ def _suite(root: ET.Element, run: RunRecord, scenario: str, results: list[TrialR
     suite.set("timestamp", run.started.removesuffix("+00:00"))
     suite.set("hostname", socket.gethostname())
     properties = _element(suite, "properties")
-    for name, value in (("driver", run.driver), ("provider", run.provider), ("accel", run.accel), ("time", run.time)):
-        _element(properties, "property", name=name, value=value)
+    for name in ("driver", "provider", "accel", "time", "guest", "kernel"):
+        _element(properties, "property", name=name, value=getattr(run, name))
     for result in results:
         _case(suite, result)
 

@@ -18,7 +18,7 @@ from crashinit.report.kinds import came_up, first, how_often, in_words, is_wedge
 from crashinit.report.markdown import block, code, text
 from crashinit.report.results import RunRecord, read
 from crashinit.report.title import title
-from crashinit.report.words import duration, many, with_time
+from crashinit.report.words import duration, many, system, with_time
 from crashinit.safe import write_text
 
 README = "README.md"
@@ -93,7 +93,8 @@ def _in_short(
 
 
 def _what_was_run(run: RunRecord, gaps: Gaps, directory: Path) -> Iterator[str]:
-    where = text(f"{run.provider}, {with_time(run.accel, run.time)}")
+    machines = [run.provider, with_time(run.accel, run.time), system(run.guest, run.kernel)]
+    where = text(", ".join(filter(None, machines)))
     took = f", in {duration(run.seconds)}" if run.seconds else ""
     begun = f", begun {run.started[:16].replace('T', ' ')} UTC" if run.started else ""
     yield (

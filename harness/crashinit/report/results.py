@@ -54,6 +54,8 @@ class RunRecord:
     narrowed: bool | None = None  # whether only a part of what there is was asked for; None: not recorded
     select: str = ""  # the expression of '-k' that chose the trials; "": there was none, or it is not recorded
     time: str = ""  # what the machines' clocks followed: "real", "virtual" or "mixed"; "": not recorded
+    guest: str = ""  # what the machines ran; "": not recorded
+    kernel: str = ""  # the release of its kernel; "": not recorded
 
     @property
     def not_run(self) -> list[str]:
@@ -109,8 +111,8 @@ class ResultsLog:
     def _start(self, event: RunStarted) -> None:
         self._out.mkdir(parents=True, exist_ok=True)
         earlier = _facts(self._out) if self._resume else {}
-        for key, now in (("driver", event.driver), ("provider", event.provider)):
-            if earlier.get(key, now) != now:
+        for key, now in (("driver", event.driver), ("provider", event.provider), ("guest", event.guest)):
+            if earlier.get(key, now) not in (now, ""):
                 raise UsageError(
                     f"'{self._out}' holds a run with {key} '{earlier[key]}', not '{now}': resume it with that {key}, "
                     "or give another '--out'."
@@ -120,6 +122,8 @@ class ResultsLog:
             "provider": event.provider,
             "accel": event.accel,
             "time": event.time,
+            "guest": event.guest,
+            "kernel": event.kernel or earlier.get("kernel", ""),
             "started": earlier.get("started") or datetime.now(UTC).isoformat(timespec="seconds"),
             "planned": list(dict.fromkeys([*earlier.get("planned", []), *event.trials])),
             "left_out": list(dict.fromkeys([*earlier.get("left_out", []), *event.left_out])),
@@ -204,6 +208,8 @@ def read(out: Path) -> RunRecord:
         narrowed=facts.get("narrowed"),
         select=facts.get("select", ""),
         time=facts.get("time", ""),
+        guest=facts.get("guest", ""),
+        kernel=facts.get("kernel", ""),
     )
 
 
@@ -260,6 +266,8 @@ class _Facts(BaseModel):
     clause_names: dict[str, str] = {}
     select: str = ""
     time: str = ""
+    guest: str = ""
+    kernel: str = ""
     seconds: float | None = None
     earlier_seconds: float | None = None
     interrupted: bool = False

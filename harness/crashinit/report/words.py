@@ -42,6 +42,11 @@ def listed(numbers: Iterable[int]) -> str:
     return ", ".join(f"{row[0]} to {row[-1]}" if len(row) > 2 else ", ".join(map(str, row)) for row in rows)
 
 
+def system(guest: str, kernel: str) -> str:
+    """What machines ran: 'debian13, kernel 6.12.118'; "" where it is not recorded."""
+    return ", ".join([guest] * bool(guest) + [f"kernel {kernel}"] * bool(kernel))
+
+
 def with_time(accel: str, time: str) -> str:
     """What machines run under and what their clocks follow: 'tcg, virtual time'; the latter if it is known."""
     known = {"real": "real time", "virtual": "virtual time", "mixed": "virtual and real time"}

@@ -11,14 +11,22 @@ case " $($B cat /proc/cmdline) " in
     $B poweroff -f
     ;;
 esac
-root=vda drivers=virtio_blk
+root=vda kind=disk
 case " $($B cat /proc/cmdline) " in
-*" crashinit.root=pmem0 "*) root=pmem0 drivers="libnvdimm nd_btt nd_pmem nfit" ;;
+*" crashinit.root=pmem0 "*) root=pmem0 kind=memory ;;
 esac
-for m in virtio_ring virtio virtio_pci_legacy_dev virtio_pci_modern_dev virtio_pci $drivers; do
+for m in $($B cat /mods/$kind.order); do
     $B insmod /mods/$m.ko || echo "crashinit: module '$m' cannot be loaded"
 done
-while [ ! -e /dev/$root ]; do $B usleep 10000; done
+tries=0
+while [ ! -e /dev/$root ]; do
+    tries=$((tries + 1))
+    if [ $tries -gt 3000 ]; then
+        echo "crashinit: this kernel finds no root disk '$root'"
+        $B poweroff -f
+    fi
+    $B usleep 10000
+done
 $B mount -t ext4 /dev/$root /newroot || echo "crashinit: the root disk cannot be mounted"
 $B mkdir -p /newroot/opt/crashinit
 $B cp -pR /payload/. /newroot/opt/crashinit/

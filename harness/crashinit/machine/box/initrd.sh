@@ -4,7 +4,7 @@ B=/bin/busybox
 $B mount -t proc proc /proc
 $B mount -t sysfs sysfs /sys
 $B mount -t devtmpfs devtmpfs /dev
-for m in virtio_ring virtio virtio_pci_legacy_dev virtio_pci_modern_dev virtio_pci virtio_blk; do
+for m in $($B cat /mods/disk.order); do
     $B insmod /mods/$m.ko || echo "crashinit: module '$m' cannot be loaded"
 done
 while [ ! -e /dev/vda1 ]; do $B usleep 10000; done
