@@ -5,6 +5,32 @@ from crashinit.errors import UsageError
 from crashinit.selection import DEPTH, matcher
 
 
+@pytest.mark.parametrize(
+    ("expression", "selected"),
+    [
+        ("mkfs", ["steps/mkfs/before/tree", "steps/mkfs/after/process"]),
+        ("MKFS and not tree", ["steps/mkfs/after/process"]),
+        ("loopback or mkfs and process", ["steps/loopback/before/tree", "steps/mkfs/after/process"]),
+        ("(loopback or mkfs) and tree", ["steps/loopback/before/tree", "steps/mkfs/before/tree"]),
+        ("not (loopback or after)", ["steps/mkfs/before/tree"]),
+        ("not not after", ["steps/mkfs/after/process"]),
+        ("mkfs/before", ["steps/mkfs/before/tree"]),
+    ],
+)
+def test_selection(expression: str, selected: list[str]) -> None:
+    """-k takes words with and, or, not and brackets; `and` binds closer than `or`."""
+    names = ["steps/loopback/before/tree", "steps/mkfs/before/tree", "steps/mkfs/after/process"]
+
+    assert selected == list(filter(matcher(expression), names))
+
+
+@pytest.mark.parametrize("expression", ["", "  ", "and", "a or", "not", "(a", "a)", "a b", "()", "a and or b"])
+def test_a_malformed_selection_is_refused(expression: str) -> None:
+    """An expression that cannot be read never selects everything, or nothing, by accident."""
+    with pytest.raises(UsageError, match="of '-k' is not well formed"):
+        matcher(expression)
+
+
 @pytest.mark.parametrize("expression", ["not " * 3000 + "x", "(" * 3000 + "x" + ")" * 3000, "not (" * 3000])
 def test_an_expression_is_not_nested_without_end(expression: str) -> None:
     """Three thousand words 'not' are one sentence of bounded length."""

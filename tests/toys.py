@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from crashinit.plan import Point, Setup, Trial
+
 # A driver that makes nothing of what Docker's does.
 NO_POOL = """
 [not_applicable]
@@ -37,3 +39,14 @@ def python(module: str, *arguments: str, cwd: Path | None = None, **variables: s
     """A module as a process of its own."""
     command = [sys.executable, "-m", module, *arguments]
     return subprocess.run(command, cwd=cwd, env=environment(**variables), capture_output=True, text=True)
+
+
+def crashinit(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """The command as a process of its own."""
+    return python("crashinit.cli", *arguments)
+
+
+def planned(name: str) -> Trial:
+    """A trial of a plan."""
+    point = Point("mkfs", "before", 9, "exec mkfs.ext4")
+    return Trial(name, "reference", "steps/mkfs", Setup("fresh", (), 60.0), point, "kill", "tree", 3)
