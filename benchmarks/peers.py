@@ -10,7 +10,8 @@ import time
 from collections.abc import Callable
 
 from crashinit.adapters import load
-from crashinit.driven import Driven, succeeded
+from crashinit.contract.said import succeeded
+from crashinit.driven import Driven
 from crashinit.machine.protocol import Machine, Template
 from crashinit.machine.provider import get_provider
 from crashinit.plan import Point, Setup, Trial

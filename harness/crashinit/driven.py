@@ -10,7 +10,7 @@ from typing import Any
 
 from crashinit.adapters import Adapter
 from crashinit.contract.observation import Exercise, Observation, Run
-from crashinit.contract.said import ending, occupation, plainest, quoted, signal_name
+from crashinit.contract.said import ending, occupation, plainest, quoted, signal_name, succeeded
 from crashinit.errors import DriverError, GuestError, UsageError
 from crashinit.machine.protocol import Completed, Machine
 from crashinit.plan import Setup
@@ -238,11 +238,6 @@ def payload() -> bytes:
         out += block
         block = hashlib.sha256(block).digest()
     return bytes(out)
-
-
-def succeeded(run: Run) -> bool:
-    """Whether an init reported success in time, or, for a daemon, got ready."""
-    return run.exit in (0, None) and not run.timed_out and not run.hung
 
 
 def trouble(run: Run, adapter: Adapter, setup: Setup) -> str:

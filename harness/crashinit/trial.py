@@ -12,7 +12,8 @@ from typing import Any, Self
 from crashinit import errnos
 from crashinit.adapters import Adapter
 from crashinit.contract.observation import Evidence, Observation, OperationRecord, Run
-from crashinit.driven import GRACE, Driven, Seconds, succeeded
+from crashinit.contract.said import succeeded
+from crashinit.driven import GRACE, Driven, Seconds
 from crashinit.errors import GuestError, MachineError
 from crashinit.machine.protocol import Machine, Provider, Template, Time
 from crashinit.plan import Point, Setup, Trial

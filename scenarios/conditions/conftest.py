@@ -8,7 +8,8 @@ import pytest
 from crashinit.adapters.expectation import expectation_of
 from crashinit.contract.judge import judge
 from crashinit.contract.observation import Evidence, Observation, Run
-from crashinit.driven import Driven, succeeded
+from crashinit.contract.said import succeeded
+from crashinit.driven import Driven
 from crashinit.machine.protocol import Machine
 from crashinit.plan import Setup
 from crashinit.trial import TrialRunner

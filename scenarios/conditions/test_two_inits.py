@@ -5,7 +5,8 @@ from collections.abc import Callable
 
 import pytest
 from crashinit.contract.observation import Run
-from crashinit.driven import GRACE, Driven, succeeded
+from crashinit.contract.said import succeeded
+from crashinit.driven import GRACE, Driven
 from crashinit.machine.protocol import Machine
 
 # Starts an init, and notes how it ended in one step.

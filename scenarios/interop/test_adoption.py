@@ -5,7 +5,8 @@ from typing import Any, NamedTuple
 import pytest
 from crashinit.adapters import Adapter
 from crashinit.contract.observation import Observation, Run
-from crashinit.driven import Driven, succeeded
+from crashinit.contract.said import succeeded
+from crashinit.driven import Driven
 from crashinit.machine.protocol import Machine
 from crashinit.plan import Setup
 

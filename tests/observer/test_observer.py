@@ -13,7 +13,8 @@ from collections.abc import Iterator
 
 import pytest
 from crashinit.adapters import Adapter, load
-from crashinit.driven import Driven, succeeded
+from crashinit.contract.said import succeeded
+from crashinit.driven import Driven
 from crashinit.machine.protocol import Machine, Provider, Template
 from crashinit.plan import Setup
 

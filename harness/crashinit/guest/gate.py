@@ -17,12 +17,13 @@ from contextlib import suppress
 from typing import Any
 
 from . import seccomp
+from .clock import Clock
 from .decode import Decoder, Refused, Unseen
 from .group import Group
 from .launch import Output, launch
 from .process import environment
 from .ready import Ready
-from .records import Records
+from .records import Records, error_name
 from .state import Held, State
 from .uevents import Uevents
 
@@ -59,7 +60,7 @@ class Gate:
         self.ready = False  # it is a daemon, and its init is over
         self._group = Group(ident)
         self._records = Records()
-        self._deadline = deadline  # of seconds()
+        self._clock = Clock(deadline)
         self._past_deadline = False
         self._stop: str | int = stop
         self._held: Held | None = None
@@ -76,8 +77,6 @@ class Gate:
         self._decoder = Decoder(root, reads=reads)
         self._unseen: Counter[str] = Counter()
         self._uevents = Uevents()
-        self._began = time.monotonic()
-        self._idle = 0.0  # seconds spent held so far
         self._ended_after = 0.0
         self._busy: float | None = None  # seconds of CPU time up to the end
 
@@ -91,11 +90,6 @@ class Gate:
         if self.exit is not None or self.hung:
             return State.ENDED
         return State.READY if self.ready else State.RUNNING
-
-    def seconds(self) -> float:
-        """Since the run began, not counting the time that it was held."""
-        now = self._held.since if self._held else time.monotonic()
-        return now - self._began - self._idle
 
     # Calls of the agent
 
@@ -117,7 +111,7 @@ class Gate:
             self._listener = seccomp.Listener(fd)
             self._decoder.view.main = self._pid
             self._pidfd = os.pidfd_open(self._pid)
-            self._began = time.monotonic()
+            self._clock.begin()
             threading.Thread(target=self._serve, name=f"gate {self.ident}", daemon=True).start()
             trouble = line.recv(4096)
         if trouble:
@@ -179,9 +173,9 @@ class Gate:
         with self._change:
             self._check()
             over = self.exit is not None or self.ready or self.hung
-            run = self._run(self._ended_after if over else self.seconds())
+            run = self._run(self._ended_after if over else self._clock.seconds())
             run["busy"] = self._group.busy() if self._busy is None else self._busy
-            run["operations"], run["uevents"] = list(self._records.all), self._uevents.seen(self.seconds())
+            run["operations"], run["uevents"] = list(self._records.all), self._uevents.seen(self._clock.seconds())
             self._finished = True
             self._wake_thread()
         return run
@@ -276,7 +270,7 @@ class Gate:
                     # First the events: the call that waits may take away the device that they speak of.
                     for fd in self._uevents.filenos():
                         if fd in ready:
-                            self._uevents.take(fd, self.seconds())
+                            self._uevents.take(fd, self._clock.seconds())
                     if ready.get(listener, 0) & select.POLLIN:
                         self._notified()
                     elif ready.get(listener, 0) & select.POLLHUP:  # the last process under the filter is gone
@@ -301,10 +295,10 @@ class Gate:
         self._close(events)
 
     def _patience(self) -> float | None:
-        """Milliseconds until the next look at the clock; the deadline comes no nearer while a call is held."""
-        if self._held or self._deadline == float("inf"):
+        """Milliseconds until the next look at the clock; None: until something happens."""
+        left = self._clock.left()
+        if left is None:
             return None
-        left = max(0.0, self._deadline - self.seconds())
         return (min(left, READY_CHECK) if self._waits_for_ready() else left) * 1000 + 1
 
     def _waits_for_ready(self) -> bool:
@@ -313,25 +307,25 @@ class Gate:
     def _is_ready(self) -> None:
         """The init is over. The daemon is served on, but what it does from now on is no part of its init."""
         self.ready = True
-        self._ended_after = self.seconds()
-        self._deadline = float("inf")
+        self._ended_after = self._clock.seconds()
+        self._clock.extend(float("inf"))
         self._stop = "never"
 
     def _keep_deadline(self) -> None:
         """At the deadline the run is killed; who is there KILL_LIMIT later will never go, and nobody waits for it."""
-        if self._held is not None or self.seconds() <= self._deadline:
+        if not self._clock.past():
             return
         if not self._past_deadline:
             self._past_deadline = True
             self.timed_out = self.exit is None
             self._busy = self._group.busy()
             self._group.kill()
-            self._deadline = self.seconds() + KILL_LIMIT
+            self._clock.extend(KILL_LIMIT)
             return
-        self._deadline = float("inf")
+        self._clock.extend(float("inf"))
         self.hung = self.exit is None
         if self.hung:
-            self._ended_after = self.seconds()
+            self._ended_after = self._clock.seconds()
 
     def _notified(self) -> None:
         call = self._listener.receive()
@@ -360,12 +354,13 @@ class Gate:
         if self.ready and what not in self._failing:
             self._listener.go_on(call.id)
             return
-        record = self._records.add(call, operation, self.seconds())
+        record = self._records.add(call, operation, self._clock.seconds())
         if what in self._failing:
             operation.detail["errno"] = error_name(self._failing[what])
             self._listener.fail(call.id, self._failing[what])
         elif self._stop == "every" or self._stop in (record["n"], record["key"]):
-            self._held = Held(call, time.monotonic())
+            self._held = Held(call)
+            self._clock.stand()
         else:
             self._listener.go_on(call.id)
 
@@ -374,8 +369,8 @@ class Gate:
         held = self._held
         if held is None or held.decision is None:
             return
-        self._idle += time.monotonic() - held.since
         self._held = None
+        self._clock.go()
         if held.decision:
             self._listener.fail(held.call.id, held.decision)
         else:
@@ -385,7 +380,7 @@ class Gate:
         _, status = os.waitpid(self._pid, 0)
         self.exit = os.waitstatus_to_exitcode(status)
         if not self.ready:
-            self._ended_after = self.seconds()
+            self._ended_after = self._clock.seconds()
             if self._busy is None:
                 self._busy = self._group.busy()
         self._stop = "never"
@@ -401,8 +396,3 @@ class Gate:
         for fd in (events, self._wake, self._pidfd):
             os.close(fd)
         self._listener.close()
-
-
-def error_name(number: int) -> str:
-    """The name of an error by its number, such as EIO."""
-    return errno.errorcode.get(number, str(number))

@@ -1,5 +1,6 @@
 """The operations of one gated run as they are recorded: numbered, with the key and the program that asked."""
 
+import errno
 from collections import Counter
 from contextlib import suppress
 from pathlib import Path
@@ -46,3 +47,8 @@ class Records:
         if call.syscall in ("execve", "execveat"):
             self._programs.pop(call.pid, None)
         return found
+
+
+def error_name(number: int) -> str:
+    """The name of an error by its number, such as EIO."""
+    return errno.errorcode.get(number, str(number))

@@ -30,5 +30,4 @@ class Held:
     """The call that waits for a decision: the errno to fail with, 0 to let it run, None while it is not taken."""
 
     call: seccomp.Notification
-    since: float
     decision: int | None = None

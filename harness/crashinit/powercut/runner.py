@@ -5,7 +5,8 @@ from pathlib import Path
 
 from crashinit.adapters import Adapter
 from crashinit.contract.observation import Evidence, Observation, Run
-from crashinit.driven import Driven, Seconds, succeeded, trouble
+from crashinit.contract.said import succeeded
+from crashinit.driven import Driven, Seconds, trouble
 from crashinit.errors import DriverError, MachineError, UsageError
 from crashinit.kept import RECORDINGS
 from crashinit.machine.cache import digest
