@@ -8,7 +8,7 @@ from setuptools.command.build_py import build_py
 
 
 class BuildWithScenarios(build_py):
-    """Copies the one tree of scenarios to where the installed package looks for it (crashinit/scenario.py)."""
+    """Copies the one tree of scenarios to where the installed package looks for it (crashinit/scenario/scenario.py)."""
 
     def run(self) -> None:
         super().run()

@@ -7,16 +7,16 @@ import statistics
 import time
 from collections.abc import Callable
 
-from crashinit import plan
 from crashinit.adapters import load
-from crashinit.contract.observation import OperationRecord
-from crashinit.driven import Driven
 from crashinit.machine.provider import QemuProvider
-from crashinit.machine.template import QemuTemplate
-from crashinit.plan import Point, Setup
-from crashinit.recording import Recording
-from crashinit.scenario import Scenario
-from crashinit.trial import TrialRunner
+from crashinit.machine.qemu.template import QemuTemplate
+from crashinit.model.observation import OperationRecord
+from crashinit.model.trial import Point, Setup
+from crashinit.scenario import plan
+from crashinit.scenario.scenario import Scenario
+from crashinit.trial.driven import Driven
+from crashinit.trial.recording import Recording
+from crashinit.trial.runner import TrialRunner
 
 from benchmarks import peers, powercut
 from benchmarks.providers import providers

@@ -11,11 +11,11 @@ from collections.abc import Callable
 
 from crashinit.adapters import load
 from crashinit.contract.said import succeeded
-from crashinit.driven import Driven
 from crashinit.machine.protocol import Machine, Template
 from crashinit.machine.provider import get_provider
-from crashinit.plan import Point, Setup, Trial
-from crashinit.trial import TrialRunner
+from crashinit.model.trial import Point, Setup, Trial
+from crashinit.trial.driven import Driven
+from crashinit.trial.runner import TrialRunner
 
 FRESH = Setup("fresh", (), 60.0)
 BEFORE = "exec mkfs.ext4#1"

@@ -6,12 +6,12 @@ import time
 from pathlib import Path
 
 from crashinit.adapters import load
-from crashinit.kept import RECORDINGS
+from crashinit.faults.powercut.plan import setup_of, trials
+from crashinit.faults.powercut.runner import PowerCutRunner, recording_name
 from crashinit.machine.provider import QemuProvider
-from crashinit.plan import spread
-from crashinit.powercut.plan import setup_of, trials
-from crashinit.powercut.runner import PowerCutRunner, recording_name
-from crashinit.scenario import Scenario
+from crashinit.run.kept import RECORDINGS
+from crashinit.scenario.plan import spread
+from crashinit.scenario.scenario import Scenario
 
 STATES, BOOTS = 6, 3
 EVERY = Scenario(title="the power goes at any moment", name="bench", fault="power-cut", step="all")

@@ -13,14 +13,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from crashinit import plan
 from crashinit.adapters import load
 from crashinit.machine.protocol import Machine
 from crashinit.machine.provider import get_provider
-from crashinit.machine.template import QemuMachine
-from crashinit.plan import Setup
-from crashinit.scenario import Scenario
-from crashinit.trial import TrialRunner
+from crashinit.machine.qemu.template import QemuMachine
+from crashinit.model.trial import Setup
+from crashinit.scenario import plan
+from crashinit.scenario.scenario import Scenario
+from crashinit.trial.runner import TrialRunner
 
 FRESH = Setup("fresh", (), 60.0)
 RUNS = 3

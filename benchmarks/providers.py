@@ -2,13 +2,13 @@
 
 import statistics
 
-from crashinit import plan
 from crashinit.adapters import load
 from crashinit.errors import HostError
 from crashinit.machine.protocol import Provider
 from crashinit.machine.provider import get_provider
-from crashinit.scenario import Scenario
-from crashinit.trial import TrialRunner
+from crashinit.scenario import plan
+from crashinit.scenario.scenario import Scenario
+from crashinit.trial.runner import TrialRunner
 
 # Far from each other: as in a campaign, each trial goes on to a boundary, forks there, and starts from the fork.
 POINTS = Scenario(

@@ -11,13 +11,13 @@ from crashinit.adapters import load
 from crashinit.adapters.expectation import expectation_of
 from crashinit.contract.canonical import REPEATS, canonical, differences, mask, masked
 from crashinit.contract.judge import judge
-from crashinit.contract.observation import Evidence
-from crashinit.difference import first_difference
 from crashinit.machine.protocol import Provider
 from crashinit.machine.provider import get_provider
 from crashinit.machine.seed import VIRTUAL
-from crashinit.plan import Setup
-from crashinit.trial import TrialRunner
+from crashinit.model.observation import Evidence
+from crashinit.model.trial import Setup
+from crashinit.trial.difference import first_difference
+from crashinit.trial.runner import TrialRunner
 
 from .alarms import UNSTABLE, unstable
 

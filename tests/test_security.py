@@ -4,11 +4,13 @@ import re
 from pathlib import Path
 
 import pytest
-from crashinit import printable, safe, scenario, selection, textfile, yamlfile
 from crashinit.adapters import adapter
 from crashinit.contract import verdict
+from crashinit.files import safe, textfile, yamlfile
 from crashinit.guest import group, process
 from crashinit.machine import by_agent, channel, upload
+from crashinit.scenario import scenario, selection
+from crashinit.text import printable
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "security.md").read_text()

@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from crashinit.plan import Point, Setup, Trial
+from crashinit.model.trial import Point, Setup, Trial
 
 # A driver that makes nothing of what Docker's does.
 NO_POOL = """

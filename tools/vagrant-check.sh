@@ -1,6 +1,6 @@
 #!/bin/sh
 # Brings the VM of the Vagrantfile up by hand, initialises the driver in it over `vagrant ssh`, and destroys it.
-# To be run beside a libvirtd (python -m crashinit.machine.libvirtd). $1: the box.
+# To be run beside a libvirtd (python -m crashinit.machine.vagrant.libvirtd). $1: the box.
 set -eu
 home=$(mktemp -d)
 export VAGRANT_HOME="$home" VAGRANT_DOTFILE_PATH="$home/state"

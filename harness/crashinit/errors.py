@@ -7,7 +7,7 @@ codes).
 
 from typing import ClassVar
 
-from crashinit.printable import printable
+from crashinit.text.printable import printable
 
 
 class CrashinitError(Exception):

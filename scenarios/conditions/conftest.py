@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 from crashinit.adapters.expectation import expectation_of
 from crashinit.contract.judge import judge
-from crashinit.contract.observation import Evidence, Observation, Run
 from crashinit.contract.said import succeeded
-from crashinit.driven import Driven
 from crashinit.machine.protocol import Machine
-from crashinit.plan import Setup
-from crashinit.trial import TrialRunner
+from crashinit.model.observation import Evidence, Observation, Run
+from crashinit.model.trial import Setup
+from crashinit.trial.driven import Driven
+from crashinit.trial.runner import TrialRunner
 
 FRESH = Setup("fresh", (), 60.0)
 USED = Setup("populated", (), 60.0)

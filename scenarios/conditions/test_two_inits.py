@@ -4,10 +4,10 @@ import shlex
 from collections.abc import Callable
 
 import pytest
-from crashinit.contract.observation import Run
 from crashinit.contract.said import succeeded
-from crashinit.driven import GRACE, Driven
 from crashinit.machine.protocol import Machine
+from crashinit.model.observation import Run
+from crashinit.trial.driven import GRACE, Driven
 
 # Starts an init, and notes how it ended in one step.
 BEGIN = """

@@ -10,8 +10,8 @@ from crashinit.adapters import load, names
 from crashinit.adapters.expectation import expectation_of
 from crashinit.contract.clauses import CLAUSES
 from crashinit.errors import UsageError
-from crashinit.machine.image import image
-from crashinit.trace import STEPS
+from crashinit.families.thinpool.steps import STEPS
+from crashinit.machine.guests.image import image
 
 DAEMON = """
 name = "d"

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from crashinit import cli
 from crashinit.cli.app import exit_code
-from crashinit.events import RunFinished
+from crashinit.model.events import RunFinished
 from crashinit.report import Reports
 from crashinit.report.baseline import Known
 

@@ -5,11 +5,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from crashinit.campaign.tries import combined
 from crashinit.cli import replay
 from crashinit.cli.app import ProviderName
 from crashinit.errors import UsageError
-from crashinit.plan import write
-from crashinit.tries import combined
+from crashinit.scenario.plan import write
 
 from ..report.events import failing, mixed, report, results
 from ..toys import planned

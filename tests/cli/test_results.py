@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 from crashinit import cli
-from crashinit.events import RunFinished, RunStarted
-from crashinit.kept import Prepared
+from crashinit.model.events import RunFinished, RunStarted
 from crashinit.report import Reports
 from crashinit.report import baseline as known_failures
+from crashinit.run.kept import Prepared
 
 from ..contract.builder import reference
 from ..report.events import failing, mixed, report, results

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 from crashinit import cli
-from crashinit.contract.observation import OperationRecord
-from crashinit.kept import Prepared
 from crashinit.machine.protocol import Provider
-from crashinit.plan import Setup
+from crashinit.model.observation import OperationRecord
+from crashinit.model.trial import Setup
+from crashinit.run.kept import Prepared
 
 from ..contract.builder import reference
 from ..ended import WAYS, ended_from_outside
@@ -83,7 +83,7 @@ def test_trace_prints_each_operation_with_its_step(
         program="python3",
         seconds=0.1,
     )
-    monkeypatch.setattr("crashinit.planning.trace", lambda *_: [("loopback", operation)])
+    monkeypatch.setattr("crashinit.campaign.planning.trace", lambda *_: [("loopback", operation)])
 
     assert cli.main(["trace", "--driver", "reference", *(["--json"] if as_json else [])]) == 0
     said = capsys.readouterr().out
@@ -111,7 +111,7 @@ def test_trace_is_of_the_init_that_is_asked_for(
         asked.append(setup)
         return []
 
-    monkeypatch.setattr("crashinit.planning.trace", trace)
+    monkeypatch.setattr("crashinit.campaign.planning.trace", trace)
 
     assert cli.main(["trace", "--driver", "reference", *options]) == 5
     assert asked == [setup]

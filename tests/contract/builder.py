@@ -7,7 +7,7 @@ from typing import Any
 from crashinit.contract.clauses import CLAUSES
 from crashinit.contract.expectation import Expectation
 from crashinit.contract.judge import judge
-from crashinit.contract.observation import (
+from crashinit.model.observation import (
     CheckRun,
     DmDevice,
     Evidence,

@@ -2,7 +2,7 @@
 
 import pytest
 from crashinit.contract.judge import judge
-from crashinit.contract.observation import Exercise, ThinDevice
+from crashinit.model.observation import Exercise, ThinDevice
 
 from tests.contract.builder import (
     BASE_SIZE,

@@ -2,7 +2,7 @@
 
 from crashinit.contract.canonical import canonical, differences, mask, masked
 from crashinit.contract.clauses import CLAUSES
-from crashinit.contract.observation import DmDevice, FileEntry, Mount, Observation
+from crashinit.model.observation import DmDevice, FileEntry, Mount, Observation
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from crashinit.contract.judge import judge
-from crashinit.contract.observation import Evidence, Observation
+from crashinit.model.observation import Evidence, Observation
 
 from tests.contract.builder import BASE_SIZE, EXPECTATION, evidence, operation, replace, run
 

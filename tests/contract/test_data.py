@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from crashinit.contract.judge import judge
-from crashinit.contract.observation import Evidence, PoolMetadata
+from crashinit.model.observation import Evidence, PoolMetadata
 
 from tests.contract.builder import (
     EXPECTATION,

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from crashinit.contract.judge import judge
-from crashinit.contract.observation import Evidence, ThinDevice
+from crashinit.model.observation import Evidence, ThinDevice
 
 from tests.contract.builder import (
     EXPECTATION,

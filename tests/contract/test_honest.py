@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from crashinit.contract.judge import judge, restarts
-from crashinit.contract.observation import Evidence, OperationRecord, Run
+from crashinit.model.observation import Evidence, OperationRecord, Run
 
 from .builder import EXPECTATION, evidence, reference, run
 

@@ -6,9 +6,9 @@ import pytest
 from crashinit.contract.clauses import CLAUSES
 from crashinit.contract.judge import judge, outcome, restarts, without_fault
 from crashinit.contract.leftovers import PARTS
-from crashinit.contract.observation import Evidence, FileEntry, Mount, Observation
 from crashinit.contract.verdict import SHOWN, Verdict
-from crashinit.printable import LIMIT
+from crashinit.model.observation import Evidence, FileEntry, Mount, Observation
+from crashinit.text.printable import LIMIT
 from hypothesis import given
 from hypothesis import strategies as st
 

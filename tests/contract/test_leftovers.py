@@ -2,7 +2,7 @@
 
 import pytest
 from crashinit.contract.leftovers import is_alarm, log_patterns
-from crashinit.contract.observation import DmDevice, FileEntry, Mount, OperationRecord, Process
+from crashinit.model.observation import DmDevice, FileEntry, Mount, OperationRecord, Process
 
 from tests.contract.builder import (
     DATA_SIZE,

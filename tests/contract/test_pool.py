@@ -1,7 +1,7 @@
 """The clauses on the pool catch what is wrong with it, and nothing else."""
 
 import pytest
-from crashinit.contract.observation import CheckRun
+from crashinit.model.observation import CheckRun
 
 from tests.contract.builder import (
     DATA_SIZE,

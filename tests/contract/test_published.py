@@ -6,7 +6,7 @@ import pytest
 from crashinit.adapters import load
 from crashinit.adapters.expectation import expectation_of
 from crashinit.contract.judge import without_fault
-from crashinit.kept import read_prepared
+from crashinit.run.kept import read_prepared
 
 PUBLISHED = sorted((Path(__file__).parents[2] / "reports").glob("*-*.*/"))
 

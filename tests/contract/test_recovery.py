@@ -2,7 +2,7 @@
 
 import pytest
 from crashinit.contract.judge import judge
-from crashinit.contract.observation import FileEntry
+from crashinit.model.observation import FileEntry
 from hypothesis import given
 from hypothesis import strategies as st
 

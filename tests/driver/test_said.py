@@ -7,10 +7,10 @@ import pytest
 from crashinit.adapters import load
 from crashinit.adapters.expectation import expectation_of
 from crashinit.contract.judge import judge, outcome
-from crashinit.contract.observation import Evidence
 from crashinit.machine.protocol import Provider
-from crashinit.plan import Point, Setup, Trial
-from crashinit.trial import TrialRunner
+from crashinit.model.observation import Evidence
+from crashinit.model.trial import Point, Setup, Trial
+from crashinit.trial.runner import TrialRunner
 
 pytestmark = pytest.mark.xdist_group("said")
 SETUP = Setup("fresh", (), 60.0, reads=True)

@@ -3,9 +3,9 @@
 from typing import Any
 
 import pytest
-from crashinit.contract.observation import Run
 from crashinit.errors import GuestError
 from crashinit.machine.protocol import Machine, Template
+from crashinit.model.observation import Run
 
 ROOT = "/var/lib/test"
 MAKE = f"mkdir {ROOT}; echo a > {ROOT}/a; mv {ROOT}/a {ROOT}/b; sync {ROOT}/b; exit 3"

@@ -3,8 +3,8 @@
 from typing import Any
 
 import pytest
-from crashinit.contract.observation import Run
 from crashinit.machine.protocol import Machine
+from crashinit.model.observation import Run
 
 ROOT = "/var/lib/test"
 PREFACE = f"""

@@ -4,9 +4,9 @@ import hashlib
 from typing import Any
 
 import pytest
-from crashinit.contract.observation import Exercise, Observation
 from crashinit.guest.probe import unescape
 from crashinit.machine.protocol import Machine
+from crashinit.model.observation import Exercise, Observation
 
 ROOT = "/var/lib/test"
 POOL = f"""

@@ -3,9 +3,9 @@
 from typing import Any
 
 import pytest
-from crashinit.contract.observation import Run
 from crashinit.errors import GuestError
 from crashinit.machine.protocol import Machine
+from crashinit.model.observation import Run
 
 ROOT = "/var/lib/test"
 TRAP = "trap 'echo bye; exit 5' TERM"

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 from crashinit.errors import HostError
-from crashinit.machine import accel
 from crashinit.machine.cache import Shelf, cache_dir, digest, disk_errors, require_space
+from crashinit.machine.qemu import accel
 
 
 @pytest.fixture(autouse=True)

@@ -3,8 +3,10 @@
 from pathlib import Path
 
 import pytest
-from crashinit import doctor
-from crashinit.machine import accel, host_libvirt, image, owned, qemu
+from crashinit.machine import doctor, owned
+from crashinit.machine.guests import image
+from crashinit.machine.qemu import accel, qemu
+from crashinit.machine.vagrant import host_libvirt
 
 
 def test_examine() -> None:

@@ -2,9 +2,9 @@
 
 import pytest
 from crashinit.errors import HostError, UsageError
-from crashinit.machine import accel, qemu
 from crashinit.machine.protocol import Provider
 from crashinit.machine.provider import QemuProvider, get_provider
+from crashinit.machine.qemu import accel, qemu
 
 
 def test_unknown_provider() -> None:

@@ -3,8 +3,8 @@
 import pytest
 from crashinit.errors import UsageError
 from crashinit.machine.provider import get_provider
+from crashinit.machine.qemu.virtual import VirtualProvider
 from crashinit.machine.seed import apart, options, seeded, with_guest
-from crashinit.machine.virtual import VirtualProvider
 
 
 @pytest.mark.parametrize(("seed", "name"), [("", "qemu-virtual:0"), ("7", "qemu-virtual:7"), ("007", "qemu-virtual:7")])

@@ -19,8 +19,9 @@ from email.parser import HeaderParser
 from pathlib import Path
 
 from crashinit.adapters.adapter import HERE as ADAPTERS
-from crashinit.plan import Trial, trials
-from crashinit.scenario import Scenario
+from crashinit.model.trial import Trial
+from crashinit.scenario.plan import trials
+from crashinit.scenario.scenario import Scenario
 
 HERE = Path(__file__).parent
 DRIVER = HERE.parent.parent / "driver"

@@ -17,14 +17,14 @@ from crashinit.adapters import load
 from crashinit.adapters.expectation import expectation_of
 from crashinit.contract.clauses import CLAUSES
 from crashinit.contract.judge import judge
-from crashinit.contract.observation import Evidence
-from crashinit.driven import Seconds
+from crashinit.faults.powercut.plan import setup_of
+from crashinit.faults.powercut.runner import PowerCutRunner
 from crashinit.machine.protocol import Provider
-from crashinit.plan import Point, Setup, Trial
-from crashinit.powercut.plan import setup_of
-from crashinit.powercut.runner import PowerCutRunner
-from crashinit.scenario import Scenario
-from crashinit.trial import TrialRunner
+from crashinit.model.observation import Evidence
+from crashinit.model.trial import Point, Setup, Trial
+from crashinit.scenario.scenario import Scenario
+from crashinit.trial.driven import Seconds
+from crashinit.trial.runner import TrialRunner
 
 from .mutants import HERE, SAMPLE, Mutant, mutants, sample
 from .score import wanted

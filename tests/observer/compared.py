@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable
 
-from crashinit.contract.observation import OperationRecord
+from crashinit.model.observation import OperationRecord
 
 from .straced import COMM, Change, Seen, steady
 

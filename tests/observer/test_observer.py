@@ -14,9 +14,9 @@ from collections.abc import Iterator
 import pytest
 from crashinit.adapters import Adapter, load
 from crashinit.contract.said import succeeded
-from crashinit.driven import Driven
 from crashinit.machine.protocol import Machine, Provider, Template
-from crashinit.plan import Setup
+from crashinit.model.trial import Setup
+from crashinit.trial.driven import Driven
 
 from .compared import differences, of_gate
 from .option import observed

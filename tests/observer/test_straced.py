@@ -4,7 +4,7 @@ import re
 from collections import Counter
 
 import pytest
-from crashinit.contract.observation import OperationRecord
+from crashinit.model.observation import OperationRecord
 
 from .compared import differences, of_gate
 from .straced import Change, Reader, Seen, StraceError, moment

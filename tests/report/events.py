@@ -3,7 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
-from crashinit.events import Event, Outcome, RunFinished, RunStarted, TrialFinished, TrialResult, TrialStarted
+from crashinit.model.events import Event, Outcome, RunFinished, RunStarted, TrialFinished, TrialResult, TrialStarted
 from crashinit.report import Reports
 from crashinit.report.again import replay
 

@@ -5,10 +5,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from crashinit.plan import Point, Setup, Trial
+from crashinit.campaign.result import failed
+from crashinit.model.trial import Point, Setup, Trial
 from crashinit.report import plain
 from crashinit.report.again import COLD, replay
-from crashinit.result import failed
 
 from .events import mixed, report
 

@@ -5,11 +5,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from crashinit.campaign.tries import combined
 from crashinit.errors import UsageError
-from crashinit.events import RunFinished, RunStarted, TrialResult
+from crashinit.model.events import RunFinished, RunStarted, TrialResult
 from crashinit.report import Reports, baseline, read
 from crashinit.report.baseline import Known
-from crashinit.tries import combined
 
 from .events import failing, mixed, results, sequence
 

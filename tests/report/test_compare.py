@@ -3,7 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
-from crashinit.events import TrialResult
+from crashinit.model.events import TrialResult
 from crashinit.report import RunRecord, read
 from crashinit.report.compare import Change, compare
 

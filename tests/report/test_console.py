@@ -6,7 +6,16 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from crashinit.events import Event, Note, RunExtended, RunFinished, RunStarted, TrialFinished, TrialResult, TrialStarted
+from crashinit.model.events import (
+    Event,
+    Note,
+    RunExtended,
+    RunFinished,
+    RunStarted,
+    TrialFinished,
+    TrialResult,
+    TrialStarted,
+)
 from crashinit.report import Reports
 from crashinit.report.console import LiveConsole, Progress, QuietConsole, listener
 from rich.console import Console

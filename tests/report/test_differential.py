@@ -4,7 +4,7 @@ from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 
-from crashinit.events import TrialResult
+from crashinit.model.events import TrialResult
 from crashinit.report import RunRecord, read
 from crashinit.report.differential import Side, drawn, rows
 from rich.console import Console

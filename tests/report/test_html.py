@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from crashinit import adapters
-from crashinit.events import RunFinished, RunStarted
+from crashinit.model.events import RunFinished, RunStarted
 from crashinit.report import Reports
 
 from .events import failing, mixed, report, results, sequence, unjudged

@@ -3,7 +3,7 @@
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
-from crashinit.events import RunFinished
+from crashinit.model.events import RunFinished
 from crashinit.report import Reports
 
 from .events import failing, mixed, report, results, sequence, unjudged

@@ -3,8 +3,8 @@
 from dataclasses import replace
 
 import pytest
+from crashinit.campaign.tries import combined
 from crashinit.report.kinds import came_up, how_often, in_words
-from crashinit.tries import combined
 
 from .events import failing, results
 

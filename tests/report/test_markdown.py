@@ -1,8 +1,8 @@
 """Texts of others in Markdown, read back by a parser of it."""
 
 import pytest
-from crashinit.printable import one_line
 from crashinit.report.markdown import block, code, text
+from crashinit.text.printable import one_line
 from hypothesis import example, given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt

@@ -5,10 +5,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from crashinit.events import RunFinished, RunStarted, TrialFinished
-from crashinit.plan import Point, Setup, Trial, write
+from crashinit.model.events import RunFinished, RunStarted, TrialFinished
+from crashinit.model.trial import Point, Setup, Trial
 from crashinit.report import Reports, plain
 from crashinit.report.kinds import REASON
+from crashinit.scenario.plan import write
 from markdown_it import MarkdownIt
 
 from .events import UNFIRED, UNSEEN, failing, mixed, report, results, sequence, unjudged

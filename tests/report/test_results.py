@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from crashinit.contract import VERSION
 from crashinit.errors import UsageError
-from crashinit.events import Event, RunFinished, RunStarted, TrialFinished
+from crashinit.model.events import Event, RunFinished, RunStarted, TrialFinished
 from crashinit.report import Reports, plain, read, remake
 from crashinit.report.counts import summary
 from crashinit.report.results import ResultsLog, finished_ids

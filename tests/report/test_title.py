@@ -4,7 +4,7 @@ import io
 from pathlib import Path
 
 import pytest
-from crashinit.events import RunFinished, RunStarted, TrialFinished
+from crashinit.model.events import RunFinished, RunStarted, TrialFinished
 from crashinit.report import Reports, read
 from crashinit.report.differential import drawn, rows
 from crashinit.report.title import name, title

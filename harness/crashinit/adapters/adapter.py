@@ -21,14 +21,14 @@ from pydantic import (
     model_validator,
 )
 
-from crashinit import refused, textfile, tomlfile
 from crashinit.contract.clauses import CLAUSES
 from crashinit.contract.expectation import Expectation
 from crashinit.errors import UsageError
-from crashinit.machine.packages import wrong
+from crashinit.families.thinpool.steps import STEPS
+from crashinit.files import refused, textfile, tomlfile
+from crashinit.machine.guests.packages import wrong
 from crashinit.machine.protocol import Machine
 from crashinit.machine.upload import Upload, listed, upload
-from crashinit.trace import STEPS
 
 HERE = Path(__file__).parent
 # An adapter's name becomes a directory's name.

@@ -14,10 +14,10 @@ from collections.abc import Sequence
 
 import typer
 
+from crashinit.campaign.interruption import as_ctrl_c
 from crashinit.cli import host, replay, results, trials
 from crashinit.cli.app import HARNESS_ERROR, INTERRUPTED, OK, USAGE_ERROR, app, fail
 from crashinit.errors import CrashinitError
-from crashinit.interruption import as_ctrl_c
 
 NO_NAMES = (errno.ENAMETOOLONG, errno.ELOOP)  # of a path that was given and can be none
 
@@ -63,7 +63,7 @@ def _said(error: typer.TyperException) -> str:
     """What is wrong with the command line. Where typer repeats a model's words, ours stand in their place."""
     from pydantic import ValidationError
 
-    from crashinit import refused
+    from crashinit.files import refused
 
     cause, parameter = error.__cause__, getattr(error, "param", None)
     if not isinstance(cause, ValidationError) or parameter is None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, TextIO
 import typer
 
 from crashinit.errors import UsageError
-from crashinit.printable import one_line, printable
+from crashinit.text.printable import one_line, printable
 
 if TYPE_CHECKING:
     from crashinit.report import Reports

@@ -6,13 +6,13 @@ from typing import Annotated
 import typer
 
 from crashinit.cli.app import FAILED, HARNESS_ERROR, OK, Guest, Provider, ProviderName, app, machines, say
-from crashinit.printable import one_line
+from crashinit.text.printable import one_line
 
 
 @app.command()
 def doctor() -> int:
     """What this host can do, and what is missing."""
-    from crashinit.doctor import examine
+    from crashinit.machine.doctor import examine
 
     findings = examine()
     for finding in findings:
@@ -35,8 +35,7 @@ def image_build(
     guest: Guest = "",
 ) -> int:
     """Build a guest's image, if the cache does not hold it; print its path. This is all that needs root."""
-    from crashinit.machine import image
-    from crashinit.machine.guests import DEFAULT, load
+    from crashinit.machine.guests import DEFAULT, image, load
 
     made = image.image(tuple(packages or ()), guest=load(guest or DEFAULT), note=lambda text: say(text, sys.stderr))
     say(str(made.path))
@@ -51,8 +50,8 @@ def image_box(
     guest: Guest = "",
 ) -> int:
     """Build a guest's Vagrant box from Debian packages, if the cache does not hold it; print its path."""
-    from crashinit.machine import box
     from crashinit.machine.guests import DEFAULT, load
+    from crashinit.machine.vagrant import box
 
     made = box.box(tuple(packages or ()), guest=load(guest or DEFAULT), note=lambda text: say(text, sys.stderr))
     say(str(made.file))
@@ -84,8 +83,8 @@ def drivers_check(
 ) -> int:
     """Check an adapter file, then run one init without faults and judge it."""
     from crashinit import adapters
+    from crashinit.campaign.check import check
     from crashinit.contract.clauses import CLAUSES
-    from crashinit.drivers import check
 
     adapter = adapters.load(driver)
     adapter.check_files()

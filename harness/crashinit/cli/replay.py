@@ -29,11 +29,11 @@ from crashinit.cli.app import (
     say,
 )
 from crashinit.errors import UsageError
-from crashinit.events import CONFIRM, Note
-from crashinit.printable import one_line
+from crashinit.model.events import CONFIRM, Note
+from crashinit.text.printable import one_line
 
 if TYPE_CHECKING:
-    from crashinit.plan import Trial
+    from crashinit.model.trial import Trial
 
 
 @app.command()
@@ -71,12 +71,13 @@ def replay(
     no_merge: NoMerge = False,
 ) -> int:
     """One trial again, or all trials of a plan."""
-    from crashinit import campaign, kept
+    from crashinit.campaign import campaign
+    from crashinit.campaign.tries import HowOften, under
     from crashinit.contract.clauses import CLAUSES
     from crashinit.machine.provider import get_provider
-    from crashinit.place import claimed
-    from crashinit.selection import matcher
-    from crashinit.tries import HowOften, under
+    from crashinit.run import kept
+    from crashinit.run.place import claimed
+    from crashinit.scenario.selection import matcher
 
     if clause and clause not in CLAUSES:
         raise UsageError(f"'{clause}' is no clause: they are {', '.join(CLAUSES)}.")
@@ -143,8 +144,9 @@ def _with_their_seeds(trials: "list[Trial]", directory: Path) -> "list[Trial]":
 
 def _check(trials: "list[Trial]", provider: str, planned: Path, times: int, workers: int) -> int:
     """Whether each trial repeats itself, in so many runs."""
-    from crashinit import kept, repeated
-    from crashinit.planning import make_runner
+    from crashinit.campaign import repeated
+    from crashinit.campaign.planning import make_runner
+    from crashinit.run import kept
 
     prepared = kept.read_prepared(planned)
     if any(trial.seed is None for trial in trials):
@@ -186,8 +188,8 @@ def _failed(trials: "list[Trial]", directory: Path, clause: str | None) -> "list
 
 def _shell(trials: "list[Trial]", provider: str, planned: Path) -> int:
     """A shell at the one trial's point."""
-    from crashinit.planning import make_runner
-    from crashinit.shell import Shell
+    from crashinit.campaign.planning import make_runner
+    from crashinit.trial.shell import Shell
 
     if len(trials) != 1:
         raise UsageError(f"'--shell' needs one trial, but this plan holds {len(trials)}: give a trial's id.")
@@ -204,7 +206,7 @@ def _shell(trials: "list[Trial]", provider: str, planned: Path) -> int:
 
 def _planned(target: str, source: Path | None) -> "tuple[Path, list[Trial]]":
     """The plan that holds these trials, and the trials."""
-    from crashinit import plan
+    from crashinit.scenario import plan
 
     if Path(target).suffix == ".json":
         path = Path(target)
@@ -224,7 +226,8 @@ def _planned(target: str, source: Path | None) -> "tuple[Path, list[Trial]]":
 
 def _runs_with(target: str, source: Path | None) -> "list[tuple[Path, list[Trial]]]":
     """The plans with this trial, of one run if it is named, else of those below 'reports/', the newest first."""
-    from crashinit import kept, plan
+    from crashinit.run import kept
+    from crashinit.scenario import plan
 
     if source is not None:
         paths = [source / kept.PLAN]

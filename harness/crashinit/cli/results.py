@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from crashinit.cli.app import FAILED, NOTHING_RAN, OK, RunDirectory, app, exit_code, fail, say, warn
-from crashinit.printable import one_line
+from crashinit.text.printable import one_line
 
 if TYPE_CHECKING:
     from crashinit.report import RunRecord
@@ -18,9 +18,9 @@ def report(
     readme: Annotated[bool, typer.Option("--readme", help="Also a README.md in plain words, to publish.")] = False,
 ) -> int:
     """Make a run's reports again from its results.jsonl: they are written into its directory."""
-    from crashinit.place import permitted
     from crashinit.report import plain, remake
     from crashinit.report.gaps import Gaps
+    from crashinit.run.place import permitted
 
     with permitted(directory):
         run = remake(directory)
@@ -38,10 +38,10 @@ def judge(directory: RunDirectory) -> int:
     The new results take the place of the old ones in the run's directory, and so do the reports.
     Ends as the run itself would: 0 if all converged, 1 if some trial diverged or did not fire.
     """
-    from crashinit import campaign
-    from crashinit.place import locked, permitted
+    from crashinit.campaign import campaign
     from crashinit.report import read, replace_results
     from crashinit.report.words import many
+    from crashinit.run.place import locked, permitted
 
     with permitted(directory), locked(directory):
         results = read(directory).results
@@ -57,10 +57,10 @@ def judge(directory: RunDirectory) -> int:
 @app.command()
 def baseline(directory: RunDirectory) -> int:
     """A run's failures as a first baseline, for '--baseline'."""
-    from crashinit.place import permitted
     from crashinit.report import baseline as known_failures
     from crashinit.report import read
     from crashinit.report.gaps import Gaps
+    from crashinit.run.place import permitted
 
     with permitted(directory):
         run = read(directory)
@@ -76,10 +76,10 @@ def compare(
     second: RunDirectory,
 ) -> int:
     """What changed between two runs, or two drivers side by side. Ends with 1 if they differ, else with 0."""
-    from crashinit.place import permitted
     from crashinit.report import compare as comparing
     from crashinit.report import read
     from crashinit.report.words import many
+    from crashinit.run.place import permitted
 
     with permitted(first):
         left = read(first)

@@ -33,11 +33,11 @@ from crashinit.cli.app import (
     say,
 )
 from crashinit.errors import UsageError
-from crashinit.events import CONFIRM
-from crashinit.printable import one_line
+from crashinit.model.events import CONFIRM
+from crashinit.text.printable import one_line
 
 if TYPE_CHECKING:
-    from crashinit.scenario import Scenario
+    from crashinit.scenario.scenario import Scenario
 
 StorageOpt = Annotated[
     list[str] | None, typer.Option("--storage-opt", metavar="K=V", help="Beyond the adapter's own options.")
@@ -79,7 +79,7 @@ def run(
     no_merge: NoMerge = False,
 ) -> int:
     """Run the trials of scenario files against a driver."""
-    from crashinit import scenario
+    from crashinit.scenario import scenario
 
     find = functools.partial(scenario.find, paths or [SCENARIOS])
     vms = machines(provider, seed, seeds, guest)
@@ -112,13 +112,14 @@ def _campaign(
     second: int = 0,
 ) -> int:
     """A campaign with all its reports; the exit code that the results deserve."""
-    from crashinit import adapters, campaign
-    from crashinit.place import claimed
+    from crashinit import adapters
+    from crashinit.campaign import campaign
+    from crashinit.campaign.tries import HowOften
     from crashinit.report import baseline as known_failures
     from crashinit.report import read
     from crashinit.report.results import finished_ids
-    from crashinit.selection import matcher
-    from crashinit.tries import HowOften
+    from crashinit.run.place import claimed
+    from crashinit.scenario.selection import matcher
 
     selected = matcher(select) if select else lambda _: True
     known = known_failures.load(baseline) if baseline else None
@@ -206,14 +207,15 @@ def explore(
     no_merge: NoMerge = False,
 ) -> int:
     """Strike every boundary of a driver's init."""
-    from crashinit import adapters, scenario
+    from crashinit import adapters
+    from crashinit.scenario import scenario
 
     if depth == 2 and fault is FaultName.ERRNO:
         raise UsageError("'--depth 2' strikes the init after a crash: it goes with '--fault kill' or 'power-cut'.")
     if depth == 1 and (budget or everything):
         raise UsageError("'--budget' and '--all' choose among second faults: give '--depth 2' as well.")
     if fault is FaultName.POWER_CUT:
-        from crashinit.powercut.layout import layouts_of
+        from crashinit.faults.powercut.layout import layouts_of
 
         roots = given or layouts_of(adapters.load(driver))
     else:
@@ -273,8 +275,8 @@ def trace(
     as_json: Annotated[bool, typer.Option("--json", help="As a JSON list, for other programs.")] = False,
 ) -> int:
     """The operations of one init without faults, with their steps."""
-    from crashinit import planning
-    from crashinit.plan import Setup
+    from crashinit.campaign import planning
+    from crashinit.model.trial import Setup
 
     setup = Setup(given.value, tuple(storage_opt or ()), 60.0)
     with run_reports(None, stderr=True) as emit:

@@ -18,7 +18,7 @@ from typing import Literal
 from crashinit.contract import dmtable, formats
 from crashinit.contract.expectation import Expectation
 from crashinit.contract.names import below_root, prefixes
-from crashinit.contract.observation import DmDevice, Observation
+from crashinit.model.observation import DmDevice, Observation
 
 State = Mapping[str, str]
 Add = Callable[[str, object], None]

@@ -6,9 +6,9 @@ from crashinit.contract.dmtable import PoolTable, UnreadableLineError, read_pool
 from crashinit.contract.expectation import Expectation
 from crashinit.contract.formats import DriverMetadata, read
 from crashinit.contract.names import device_named
-from crashinit.contract.observation import Evidence, Observation
 from crashinit.contract.said import succeeded
 from crashinit.contract.verdict import SHOWN, BrokenStateError, NotApplicableError, NotSeenError, listed
+from crashinit.model.observation import Evidence, Observation
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,8 @@
 
 from crashinit.contract.case import Case
 from crashinit.contract.formats import BASE, DriverMetadata
-from crashinit.contract.observation import Observation, PoolMetadata, ThinDevice
 from crashinit.contract.verdict import NotApplicableError, NotSeenError, Verdict
+from crashinit.model.observation import Observation, PoolMetadata, ThinDevice
 
 PARTS = ("pool", "metadata", "base")
 

@@ -2,10 +2,10 @@
 
 from crashinit.contract.case import Case
 from crashinit.contract.formats import DriverMetadata
-from crashinit.contract.observation import Observation
 from crashinit.contract.recovery import runs_mkfs
 from crashinit.contract.said import succeeded
 from crashinit.contract.verdict import NotApplicableError, Verdict
+from crashinit.model.observation import Observation
 
 
 def durable(case: Case) -> Verdict:

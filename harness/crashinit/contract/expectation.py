@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from crashinit.contract.observation import Record
+from crashinit.model.observation import Record
 
 MetadataFormat = Literal["docker", "containers-storage", "containerd", "none"]
 

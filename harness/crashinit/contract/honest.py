@@ -6,10 +6,10 @@ import re
 from pathlib import PurePosixPath
 
 from crashinit.contract.case import Case
-from crashinit.contract.observation import OperationRecord, Run
 from crashinit.contract.said import ending, succeeded
 from crashinit.contract.verdict import NotApplicableError, NotSeenError, Verdict
-from crashinit.trace import Step, steps_of
+from crashinit.families.thinpool.steps import Step, steps_of
+from crashinit.model.observation import OperationRecord, Run
 
 # Any one of these words in a message tells a reader where init was when it failed: patterns of whole words.
 STEP_WORDS: dict[Step, str] = {

@@ -6,11 +6,11 @@ from dataclasses import replace
 from crashinit.contract.case import Case
 from crashinit.contract.clauses import CLAUSES
 from crashinit.contract.expectation import Expectation
-from crashinit.contract.observation import Evidence
 from crashinit.contract.said import ending, succeeded
 from crashinit.contract.verdict import EarlyVerdictError, Verdict
-from crashinit.events import Outcome
-from crashinit.printable import one_line
+from crashinit.model.events import Outcome
+from crashinit.model.observation import Evidence
+from crashinit.text.printable import one_line
 
 
 def judge(evidence: Evidence, reference: Evidence, expectation: Expectation) -> dict[str, Verdict]:

@@ -12,10 +12,10 @@ from typing import Literal
 from crashinit.contract.case import Case
 from crashinit.contract.dmtable import devices
 from crashinit.contract.names import device_named, is_own_name, own_devices, own_loops
-from crashinit.contract.observation import Evidence, Observation, OperationRecord, Process
 from crashinit.contract.said import ending, quoted, succeeded
 from crashinit.contract.verdict import Verdict
-from crashinit.trace import is_maker
+from crashinit.families.thinpool.steps import is_maker
+from crashinit.model.observation import Evidence, Observation, OperationRecord, Process
 
 PARTS = ("dm", "loops", "mapper_nodes", "files", "mounts", "semaphores", "processes")
 

@@ -3,7 +3,7 @@
 from pathlib import PurePosixPath
 
 from crashinit.contract import dmtable
-from crashinit.contract.observation import DmDevice, LoopDevice, Observation
+from crashinit.model.observation import DmDevice, LoopDevice, Observation
 
 
 def prefixes(observation: Observation) -> tuple[str, ...]:

@@ -7,9 +7,9 @@ from crashinit.contract import dmtable
 from crashinit.contract.case import Case
 from crashinit.contract.dmtable import SECTOR_SIZE
 from crashinit.contract.names import device_named, own_devices
-from crashinit.contract.observation import Observation
 from crashinit.contract.said import last_line
 from crashinit.contract.verdict import BrokenStateError, NotApplicableError, Verdict
+from crashinit.model.observation import Observation
 
 
 def one_pool(case: Case) -> Verdict:

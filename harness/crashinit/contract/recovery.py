@@ -4,9 +4,9 @@ from pathlib import PurePosixPath
 
 from crashinit.contract.canonical import Difference, canonical, differences, masked
 from crashinit.contract.case import Case
-from crashinit.contract.observation import Observation, OperationRecord
 from crashinit.contract.said import ending, succeeded
 from crashinit.contract.verdict import NotSeenError, Verdict, listed
+from crashinit.model.observation import Observation, OperationRecord
 
 SHOWN = 4  # differences that a reason lists
 

@@ -4,8 +4,8 @@ import re
 import signal
 from collections.abc import Sequence
 
-from crashinit.contract.observation import Run
-from crashinit.printable import one_line
+from crashinit.model.observation import Run
+from crashinit.text.printable import one_line
 
 QUOTED = 300  # characters of a quotation, at most; the evidence holds all that was written
 TAIL = 100  # of those, at the end: where a message names its cause

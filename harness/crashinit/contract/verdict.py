@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from crashinit.events import ClauseStatus
+from crashinit.model.events import ClauseStatus
 
 SHOWN = 20  # findings that a reason lists
 

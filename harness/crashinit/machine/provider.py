@@ -7,18 +7,19 @@ from pathlib import Path
 from typing import Any
 
 from crashinit.errors import MachineError, UsageError
-from crashinit.machine import payload, qemu
-from crashinit.machine.accel import Accel, accelerator, remembered
-from crashinit.machine.block import Layer
+from crashinit.machine import payload
 from crashinit.machine.cache import MIB, Shelf, digest, require_space
 from crashinit.machine.files import File
 from crashinit.machine.guests import DEFAULT, load
-from crashinit.machine.image import Image, image
-from crashinit.machine.memory import Memory
+from crashinit.machine.guests.image import Image, image
 from crashinit.machine.protocol import Provider
-from crashinit.machine.qemu import Hardware, Kernel
+from crashinit.machine.qemu import qemu
+from crashinit.machine.qemu.accel import Accel, accelerator, remembered
+from crashinit.machine.qemu.block import Layer
+from crashinit.machine.qemu.memory import Memory
+from crashinit.machine.qemu.qemu import Hardware, Kernel
+from crashinit.machine.qemu.template import Frozen, QemuMachine, QemuTemplate
 from crashinit.machine.seed import apart
-from crashinit.machine.template import Frozen, QemuMachine, QemuTemplate
 
 MEMORY = 384 * MIB  # of a machine
 TEMPLATE_SEED = "template"
@@ -206,19 +207,19 @@ rm /dev/shm/zero
 
 
 def _vagrant(**options: Any) -> Provider:
-    from crashinit.machine.vagrant import VagrantProvider  # python-vagrant is only needed here
+    from crashinit.machine.vagrant.vagrant import VagrantProvider  # python-vagrant is only needed here
 
     return VagrantProvider(**options)
 
 
 def _cold(**options: Any) -> Provider:
-    from crashinit.machine.cold import ColdProvider
+    from crashinit.machine.qemu.cold import ColdProvider
 
     return ColdProvider(**options)
 
 
 def _virtual(**options: Any) -> Provider:
-    from crashinit.machine.virtual import VirtualProvider
+    from crashinit.machine.qemu.virtual import VirtualProvider
 
     return VirtualProvider(**options)
 

@@ -10,7 +10,7 @@ from typing import Self
 
 from rich.console import Console
 
-from crashinit.events import Event, RunFinished, RunStarted, TrialResult
+from crashinit.model.events import Event, RunFinished, RunStarted, TrialResult
 from crashinit.report import console as faces
 from crashinit.report import html, junit
 from crashinit.report.counts import write_summary

@@ -5,8 +5,8 @@ import shlex
 from functools import lru_cache
 from pathlib import Path
 
-from crashinit.events import TrialResult
 from crashinit.machine.seed import options, with_guest
+from crashinit.model.events import TrialResult
 
 COLD = "--provider qemu-cold"
 

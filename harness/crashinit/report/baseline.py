@@ -17,10 +17,10 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from crashinit import refused, textfile, tomlfile
 from crashinit.contract.clauses import CLAUSES
 from crashinit.errors import UsageError
-from crashinit.events import TrialResult
+from crashinit.files import refused, textfile, tomlfile
+from crashinit.model.events import TrialResult
 from crashinit.report.kinds import how_often
 from crashinit.report.results import RunRecord
 from crashinit.report.words import many

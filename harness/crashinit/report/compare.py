@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from crashinit.events import TrialResult
+from crashinit.model.events import TrialResult
 from crashinit.report.kinds import how_often
 from crashinit.report.results import RunRecord
 

@@ -18,7 +18,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from crashinit.events import (
+from crashinit.model.events import (
     OUTCOMES,
     Event,
     Note,
@@ -31,12 +31,12 @@ from crashinit.events import (
     TrialResult,
     TrialStarted,
 )
-from crashinit.printable import all_on_one_line
 from crashinit.report.again import replay
 from crashinit.report.counts import MARKS, NO_STEP, table, worst
 from crashinit.report.kinds import Kind, first, how_often, in_words, is_wedge, kind_of, kinds, short
 from crashinit.report.title import name
 from crashinit.report.words import duration, many, middle_cut, system, with_time
+from crashinit.text.printable import all_on_one_line
 
 STYLES: dict[Outcome, str] = {"converged": "green", "diverged": "bold red", "not-fired": "yellow", "error": "magenta"}
 ENDINGS: dict[Outcome, str] = {

@@ -5,9 +5,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from crashinit.events import OUTCOMES, Outcome, TrialResult
+from crashinit.files.safe import write_text
+from crashinit.model.events import OUTCOMES, Outcome, TrialResult
 from crashinit.report.results import RunRecord, dump
-from crashinit.safe import write_text
 
 SUMMARY = "summary.json"
 

@@ -10,12 +10,12 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from crashinit.events import TrialResult
-from crashinit.printable import one_line
+from crashinit.model.events import TrialResult
 from crashinit.report.counts import judged, table
 from crashinit.report.kinds import came_up
 from crashinit.report.results import RunRecord
 from crashinit.report.title import name
+from crashinit.text.printable import one_line
 
 LEFTOVERS = "C04"
 

@@ -9,25 +9,15 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from crashinit.events import OUTCOMES, Outcome, TrialResult
-from crashinit.printable import printable
+from crashinit.files.safe import write_text
+from crashinit.model.events import OUTCOMES, Outcome, TrialResult
 from crashinit.report.again import replay
-from crashinit.report.counts import (
-    MARKS,
-    NO_STEP,
-    WORST_FIRST,
-    is_judged,
-    judged,
-    summary,
-    table,
-    total_seconds,
-    worst,
-)
+from crashinit.report.counts import MARKS, NO_STEP, WORST_FIRST, is_judged, judged, summary, table, total_seconds, worst
 from crashinit.report.kinds import how_often
 from crashinit.report.results import RunRecord
 from crashinit.report.title import name, title
 from crashinit.report.words import duration, many, system, with_time
-from crashinit.safe import write_text
+from crashinit.text.printable import printable
 
 REPORT = "report.html"
 

@@ -5,13 +5,13 @@ from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
-from crashinit.events import TrialResult
-from crashinit.printable import printable
+from crashinit.files.safe import write_text
+from crashinit.model.events import TrialResult
 from crashinit.report.again import replay
 from crashinit.report.counts import is_judged, total_seconds
 from crashinit.report.kinds import how_often
 from crashinit.report.results import RunRecord
-from crashinit.safe import write_text
+from crashinit.text.printable import printable
 
 JUNIT = "junit.xml"
 

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable
 
-from crashinit.events import TrialResult
+from crashinit.model.events import TrialResult
 from crashinit.report.counts import WORST_FIRST
 from crashinit.report.words import listed
 

@@ -2,7 +2,7 @@
 
 import re
 
-from crashinit.printable import one_line
+from crashinit.text.printable import one_line
 
 # Then rows of underscores that are not within a word; an entity; what becomes a link by itself.
 MARKS = re.compile(r"[\\`*\[\]<|~$@]|(?<!\w)_+|_++(?![^\W_])|&(?=[#\w])|:(?=//)|(?<=\bwww)\.")

@@ -7,10 +7,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from crashinit.errors import UsageError
-from crashinit.events import OUTCOMES, TrialResult
-from crashinit.kept import PLAN
+from crashinit.files.safe import write_text
 from crashinit.machine.seed import options
-from crashinit.plan import read as read_plan
+from crashinit.model.events import OUTCOMES, TrialResult
 from crashinit.report.again import COLD, replay
 from crashinit.report.counts import NO_STEP, judged
 from crashinit.report.gaps import Gaps
@@ -19,7 +18,8 @@ from crashinit.report.markdown import block, code, text
 from crashinit.report.results import RunRecord, read
 from crashinit.report.title import title
 from crashinit.report.words import duration, many, system, with_time
-from crashinit.safe import write_text
+from crashinit.run.kept import PLAN
+from crashinit.scenario.plan import read as read_plan
 
 README = "README.md"
 CONFIRMED = "cold"  # below the run's directory: its failures once more, each in a machine booted for it

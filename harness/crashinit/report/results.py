@@ -15,10 +15,11 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, field_validator
 
-from crashinit import refused
 from crashinit.contract import VERSION
 from crashinit.errors import UsageError
-from crashinit.events import (
+from crashinit.files import refused
+from crashinit.files.safe import disk_errors, parsed, text, write_text
+from crashinit.model.events import (
     OUTCOMES,
     Event,
     RunExtended,
@@ -29,7 +30,6 @@ from crashinit.events import (
     TrialResult,
 )
 from crashinit.report.again import replay
-from crashinit.safe import disk_errors, parsed, text, write_text
 
 RESULTS = "results.jsonl"
 RUN = "run.json"

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from crashinit.errors import MachineError, UsageError
 from crashinit.machine.guests import DEFAULT, load, names
-from crashinit.machine.image import PACKAGES, cached, image, release
+from crashinit.machine.guests.image import PACKAGES, cached, image, release
 from crashinit.machine.provider import QemuProvider, get_provider
 
 

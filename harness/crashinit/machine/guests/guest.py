@@ -8,10 +8,10 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from crashinit import refused, textfile, tomlfile
 from crashinit.errors import UsageError
+from crashinit.files import refused, textfile, tomlfile
 from crashinit.machine.cache import MIB, digest
-from crashinit.machine.packages import SUITE, wrong
+from crashinit.machine.guests.packages import SUITE, wrong
 
 HERE = Path(__file__).parent
 DEFAULT = "debian12"

@@ -1,0 +1,1 @@
+"""A whole run: planned, spread over workers, tried again, judged."""

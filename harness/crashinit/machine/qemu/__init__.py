@@ -1,0 +1,1 @@
+"""Machines under QEMU: the only room that knows it."""

@@ -1,0 +1,63 @@
+"""A trial: one fault at one boundary of one init."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from pydantic import ConfigDict, TypeAdapter
+
+
+@dataclass(frozen=True)
+class Point:
+    """One boundary of a trace: the moment just before this operation."""
+
+    step: str
+    phase: str
+    n: int  # ordinal of the operation in the trace, 0: it does not occur there
+    operation: str  # its key
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What must be the same for two trials to begin from one recorded init."""
+
+    given: str
+    options: tuple[str, ...]
+    deadline: float  # seconds
+    reads: bool = False  # what only asks is an operation as well, for errors to strike
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One fault at one boundary on one fresh machine, then re-init, then the check. Self-contained and picklable."""
+
+    id: str
+    driver: str
+    scenario: str
+    setup: Setup
+    point: Point
+    fault: str
+    victim: str  # "process" or "tree"; of an error: "once", or "always" from then on; of a power cut: "machine"
+    restarts: int
+    error: str = ""  # of fault "errno": the name of the error
+    recovery: str = "init"  # or "reboot" and then init
+    earlier: Point | None = None  # a boundary of the first init, at which that was killed; `point` is of the re-init
+    state: str = ""  # of a power cut: the crash state that it leaves; of a second one: both, "first+second"
+    seed: int | None = None  # where machines repeat themselves: that of its machines; None: the run's own
+    guest: str = ""  # what its machines run; "": the default guest, or the run's own
+
+    __pydantic_config__ = ConfigDict(extra="forbid")  # what a later version plans, this one cannot do
+
+    def as_json(self) -> dict[str, Any]:
+        """The trial as a plan file holds it."""
+        return {
+            key: value for key, value in asdict(self).items() if (key, value) not in (("seed", None), ("guest", ""))
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> "Trial":
+        """The inverse of as_json. Raises ValueError."""
+        return _TRIAL.validate_python(data)
+
+
+_TRIAL = TypeAdapter(Trial)

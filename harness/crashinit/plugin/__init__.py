@@ -1,0 +1,1 @@
+"""The pytest plugin: scenario files as tests, and fixtures for scenarios in Python."""

@@ -1,0 +1,1 @@
+"""The directory of a run: what it keeps, and who may write there."""

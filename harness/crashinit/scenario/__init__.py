@@ -1,0 +1,1 @@
+"""Scenario files, and the trials that a trace makes of them."""

@@ -1,0 +1,1 @@
+"""Text that comes from outside, made fit for a terminal."""

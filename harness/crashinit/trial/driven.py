@@ -1,0 +1,256 @@
+"""The driver in one machine: how it is started, ended and looked at there."""
+
+import hashlib
+import shlex
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from crashinit.adapters import Adapter
+from crashinit.contract.said import ending, occupation, plainest, quoted, signal_name, succeeded
+from crashinit.errors import DriverError, GuestError, UsageError
+from crashinit.machine.protocol import Completed, Machine
+from crashinit.model.observation import Exercise, Observation, Run
+from crashinit.model.trial import Setup
+
+GRACE = 30.0  # seconds that the agent gets beyond the deadline of what it runs
+USER_DATA = "crashinit-user-data"  # the device that a populated root holds
+PAYLOAD_SIZE = 1 << 20  # bytes of known data in it
+NO_PROGRAM = "there is no program"  # what the gate says of a command that the machine does not have
+ENDED_EARLY = 1  # exit status of a daemon that ends "with success" before it is ready: that is a failure
+
+
+@dataclass
+class Seconds:
+    """How long the parts of a trial took; `guest` is what the driver and the probe themselves used of it."""
+
+    parts: dict[str, float] = field(default_factory=dict)
+    guest: float = 0.0
+
+    @contextmanager
+    def part(self, name: str) -> Iterator[None]:
+        """Add the time spent inside to the part of that name."""
+        begin = time.monotonic()
+        try:
+            yield
+        finally:
+            self.parts[name] = self.parts.get(name, 0.0) + time.monotonic() - begin
+
+    @contextmanager
+    def of(self, machine: Machine) -> Iterator[None]:
+        """Record how long what is done inside takes by the machine's own clock, if it tells: the part `guest_clock`."""
+        begin = machine.elapsed
+        try:
+            yield
+        finally:
+            if begin is not None and machine.elapsed is not None:
+                self.parts["guest_clock"] = machine.elapsed - begin
+
+
+class Driven:
+    """The driver in one machine: its runs and what the probe sees of it."""
+
+    def __init__(self, machine: Machine, adapter: Adapter, setup: Setup, seconds: Seconds | None = None) -> None:
+        self.machine = machine
+        self.adapter = adapter
+        self.setup = setup
+        self.seconds = seconds or Seconds()
+        self.stops: list[Run] = []  # the ends of daemons ahead of another init
+        self._daemon: str | None = None  # the gate of the daemon that runs
+
+    def begin_init(self, stop: str | int, *, reads: bool = False) -> dict[str, Any]:
+        """Start the init under the gate; the gate's state when it is held, has ended, or is ready.
+
+        With `reads` what only asks is an operation as well; each stop costs the machine time.
+
+        A daemon that runs is ended first, in the orderly way: its init is its start. How it ended stays in `stops`.
+        """
+        if ended := self._stop():
+            self.stops.append(ended)
+        for words in self.adapter.before:
+            self._run(words).check()
+        argv = self.adapter.command(self.adapter.init, self.setup.options)
+        try:
+            state: dict[str, Any] = self.machine.call(
+                "gate_start",
+                timeout=self.setup.deadline + GRACE,
+                argv=argv,
+                env={},
+                root=self.adapter.root,
+                deadline=self.setup.deadline,
+                stop=stop,
+                ready=self.adapter.ready.condition if self.adapter.ready else None,
+                reads=reads,
+            )
+        except GuestError as error:
+            if NO_PROGRAM in str(error):
+                raise UsageError(
+                    f"the adapter '{self.adapter.name}': there is no program '{argv[0]}' in its machine: "
+                    "name what brings it in [install]."
+                ) from error
+            raise
+        return state
+
+    def finish(self, gate: Any) -> Run:
+        """The record of a gated run."""
+        run = Run.model_validate(self.machine.call("gate_finish", timeout=GRACE, gate=gate))
+        if run.exit is None and not run.hung:
+            self._daemon = gate
+        elif run.exit == 0 and self.adapter.ready:
+            last = quoted(plainest(run))
+            before = f"; before that: {last}" if last else ""
+            said = f"crashinit: it ended with exit status 0 before it was ready{before}"
+            run = run.model_copy(update={"exit": ENDED_EARLY, "stderr": f"{run.stderr.rstrip()}\n{said}".lstrip()})
+        return run
+
+    def init(self, *, reads: bool = False) -> Run:
+        """One init from start to end; see `begin_init` for `reads`."""
+        with self.seconds.part("init"):
+            run = self.finish(self.begin_init("never", reads=reads)["gate"])
+        self.seconds.guest += run.seconds
+        return run
+
+    def shutdown(self) -> Run | None:
+        """The driver's own orderly end: SIGTERM for a daemon, then the shutdown command if there is one.
+
+        None when there is nothing to end: a daemon that does not run any more, and no command.
+        """
+        with self.seconds.part("shutdown"):
+            run = self._stop()
+            if self.adapter.shutdown and (run is None or succeeded(run)):
+                run = self._shutdown_command()
+        self.seconds.guest += run.seconds if run else 0.0
+        return run
+
+    def reboot(self) -> None:
+        """Restart the machine in an orderly way; nothing that ran there runs any more."""
+        self.machine.reboot()
+        self._daemon = None
+        self.machine.call("mark")
+
+    def _stop(self) -> Run | None:
+        """End the daemon, if one runs."""
+        if self._daemon is None:
+            return None
+        gate, self._daemon = self._daemon, None
+        deadline = self.setup.deadline
+        ended = self.machine.call("gate_stop", timeout=deadline + GRACE, gate=gate, deadline=deadline)
+        return Run.model_validate(ended) if ended else None
+
+    def _shutdown_command(self) -> Run:
+        argv = self.adapter.command(self.adapter.shutdown, self.setup.options)
+        done = self.machine.run(*argv, timeout=self.setup.deadline)
+        return Run(
+            argv=list(done.argv),
+            exit=done.exit,
+            timed_out=done.timed_out,
+            stdout=done.stdout,
+            stderr=done.stderr,
+            seconds=done.seconds,
+            operations=[],
+            uevents=[],
+        )
+
+    def observe(self, *, digests: bool = False, after_shutdown: bool = False) -> Observation:
+        """The system's state as the probe sees it now."""
+        return Observation.model_validate(self._ask("probe", {"digests": digests, "after_shutdown": after_shutdown}))
+
+    def facts(self) -> dict[str, Any]:
+        """Digests of what the next init will find; see guest/facts.py."""
+        with self.seconds.part("facts"):
+            found: dict[str, Any] = self.machine.call("facts", timeout=GRACE, root=self.adapter.root)
+        return found
+
+    def exercise(self) -> Exercise:
+        """Use the base as a container engine would: snapshot, mount, write, read back, remove."""
+        return Exercise.model_validate(self._ask("exercise", {}))
+
+    def _ask(self, call: str, spec: dict[str, Any]) -> Any:
+        begin = time.monotonic()
+        with self.seconds.part(call):
+            answer = self.machine.call(
+                call,
+                timeout=self.setup.deadline + GRACE,
+                spec={**self.adapter.probed(), **spec},
+            )
+        self.seconds.guest += time.monotonic() - begin
+        return answer
+
+    def used_root(self) -> Observation:
+        """Make the root a used one: initialised, with known data, and shut down; what it looked like before that.
+
+        Raises DriverError when the driver fails at it.
+        """
+        self.machine.call("mark")  # who comes from here on is the driver's
+        self.populate()
+        before = self.observe(digests=True)
+        self.end()
+        return before
+
+    def end(self) -> None:
+        """Shut the driver down, to begin from there. Raises DriverError when that fails without a fault."""
+        ended = self.shutdown()
+        if ended is None:
+            raise DriverError("without any fault, the daemon had ended before it was to be shut down")
+        if not succeeded(ended):
+            raise DriverError(f"without any fault, the shutdown {ending(ended)}")
+
+    def populate(self) -> None:
+        """Initialise the root and put known data into a device of its own.
+
+        Raises DriverError when the driver fails at it, UsageError when the adapter does not say how.
+        """
+        adapter = self.adapter
+        if adapter.populate is None:
+            raise UsageError(
+                f"the adapter '{adapter.name}' has no [populate] part, so it has no used root to begin from."
+            )
+        run = self.init()
+        if said := trouble(run, adapter, self.setup):
+            raise DriverError(f"without any fault, the root cannot be populated: {said}")
+        self._populate_by(adapter.populate.create)
+        printed = self._populate_by(adapter.populate.mount).strip().splitlines()
+        if not printed:
+            raise DriverError("without any fault, the root cannot be populated: 'mount' printed no mount point")
+        self.machine.put(payload(), f"{printed[-1]}/crashinit-payload")
+        self._populate_by(adapter.populate.unmount)
+
+    def _populate_by(self, words: tuple[str, ...]) -> str:
+        """What one of the driver's own commands printed."""
+        done = self._run(words, id=USER_DATA)
+        try:
+            return done.check().stdout
+        except GuestError as error:
+            raise DriverError(f"without any fault, the root cannot be populated: {error}") from error
+
+    def _run(self, words: tuple[str, ...], **names: str) -> Completed:
+        argv = self.adapter.command(words, self.setup.options, **names)
+        return self.machine.run(*argv, timeout=self.setup.deadline)
+
+
+def payload() -> bytes:
+    """PAYLOAD_SIZE bytes that do not compress and are the same on every day: a chain of SHA-256 digests."""
+    block = hashlib.sha256(b"crashinit").digest()
+    out = bytearray()
+    while len(out) < PAYLOAD_SIZE:
+        out += block
+        block = hashlib.sha256(block).digest()
+    return bytes(out)
+
+
+def trouble(run: Run, adapter: Adapter, setup: Setup) -> str:
+    """One sentence that says how an init without faults failed; "" if it did not."""
+    if succeeded(run):
+        return ""
+    how = f"ended with {run.exit}"
+    if run.exit is not None and run.exit < 0:
+        how = f"was ended by signal {signal_name(-run.exit)}"
+    if run.hung:
+        how = f"hangs in the kernel: it was still there after SIGKILL, {run.seconds:.1f} s after it began"
+    elif run.timed_out and adapter.ready:
+        how = f"was not ready within {setup.deadline:g} s{occupation(run)}: {adapter.ready}"
+    elif run.timed_out:
+        how = f"did not end within {setup.deadline:g} s{occupation(run)}"
+    return f"'{shlex.join(run.argv)}' {how}; it said: {quoted(plainest(run)) or 'nothing'}"

@@ -1,0 +1,212 @@
+"""The shell at a trial's point, fed with lines as a user types them."""
+
+import base64
+import io
+import os
+import pty
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from crashinit.adapters import load
+from crashinit.machine.protocol import Completed, Provider
+from crashinit.model.trial import Point, Setup, Trial
+from crashinit.scenario.plan import write
+from crashinit.trial import shell
+from crashinit.trial.recording import Recording
+from crashinit.trial.runner import TrialRunner
+from crashinit.trial.shell import LOOK, Shell
+
+from ..toys import environment
+
+POINT = Point("pool-create", "before", 21, "dm.create pool#1")
+TRIAL = Trial("t", "reference", "test", Setup("fresh", (), 60.0), POINT, "kill", "tree", 1)
+
+
+@pytest.fixture(scope="module")
+def runner(provider: Provider) -> Iterator[TrialRunner]:
+    with TrialRunner(provider, load("reference")) as runner:
+        yield runner
+
+
+@pytest.mark.xdist_group("trial")
+def test_a_session_looks_strikes_and_starts_again(runner: TrialRunner) -> None:
+    """Lines run in the machine and keep their directory; init is held until ':fault', and runs after it."""
+    lines = [
+        "cd /var/lib",
+        "pwd",
+        "dmsetup ls",
+        ":init",
+        ":fault",
+        ":fault",
+        ":init",
+        "dmsetup ls",
+        "false",
+        r"printf '\351\351\351'; sleep 2; echo ' and after'",
+        ":x",
+        "exit",
+    ]
+    out = io.StringIO()
+    with runner.held(TRIAL) as (recording, driven):
+        gate = recording.state["gate"]
+        Shell(
+            TRIAL,
+            recording,
+            driven,
+            lambda: runner.strike(driven, gate, TRIAL),
+            io.StringIO("\n".join(lines) + "\n"),
+            out,
+        ).cmdloop()
+    said = [line.removeprefix("crashinit# ") for line in out.getvalue().splitlines()]
+    text = "\n".join(said).replace("crashinit# ", "")
+
+    assert "'dm.create pool#1'" in said[0]
+    assert text.index("/var/lib") < text.index("No devices found") < text.index("init is still held")
+    assert "exit status -9" in text
+    assert text.index("the fault has struck already") < text.index("exit status 0") < text.rindex("-pool")
+    assert "(exit status 1)\n\ufffd\ufffd\ufffd and after\nthere is no ':x': ':help' tells what there is." in text
+
+
+@pytest.mark.xdist_group("trial")
+def test_an_interrupted_line_ends_alone(runner: TrialRunner, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C ends what runs in the machine; the machine, and the init that is held in it, stay."""
+    out = io.StringIO()
+    with runner.held(TRIAL) as (recording, driven):
+        run = driven.machine.run
+        interrupted: list[tuple[str, ...]] = []
+
+        def once(*argv: str, **options: Any) -> Completed:
+            if LOOK in argv and "first" in out.getvalue().splitlines()[-1] and not interrupted:
+                interrupted.append(argv)
+                signal.raise_signal(signal.SIGINT)
+            return run(*argv, **options)
+
+        monkeypatch.setattr(driven.machine, "run", once)
+        lines = io.StringIO("echo first; sleep 1000\npgrep -x sleep || echo none sleeps\n:init\nexit\n")
+        Shell(TRIAL, recording, driven, lambda: None, lines, out).cmdloop()
+    said = out.getvalue()
+
+    assert len(interrupted) == 1
+    assert said.index("first") < said.index("none sleeps") < said.index("init is still held")
+
+
+class Here:
+    """This host in the machine's place: a shell's lines need no more of one than a shell and a file."""
+
+    def __init__(self, when: str) -> None:
+        self._when = when  # a word of the request at which Ctrl-C is pressed, once
+        self.machine = self
+
+    def run(self, *argv: str) -> Completed:
+        if self._when and self._when in " ".join(argv):
+            self._when = ""
+            signal.raise_signal(signal.SIGINT)
+        ended = subprocess.run(argv, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
+        return Completed(argv, ended.returncode, ended.stdout, ended.stderr, 0.0, timed_out=False)
+
+    def call(self, _request: str, *, path: str, offset: int, size: int) -> dict[str, str]:
+        return {"data": base64.b64encode(Path(path).read_bytes()[offset : offset + size]).decode()}
+
+
+@pytest.mark.parametrize(
+    ("line", "when", "said"),
+    [
+        ("sleep 1000", "tail --pid", "\n(interrupted)\n"),
+        ("echo printed", "cat /", "printed\n\n(it had ended already)\n"),
+        ("echo printed", "", "printed\n"),
+    ],
+)
+def test_what_ctrl_c_did_is_said(
+    line: str, when: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was over is not said to go on, and the prompt stands on a line of its own, also after Ctrl-D."""
+    for name in ("START", "LOOK"):
+        monkeypatch.setattr(shell, name, getattr(shell, name).replace(shell.HERE, str(tmp_path)))
+    monkeypatch.setattr(shell, "HERE", str(tmp_path))
+    out = io.StringIO()
+    here: Any = Here(when)
+    Shell(
+        TRIAL, Recording(here, {"operation": None}, TRIAL.setup), here, lambda: None, io.StringIO(f"{line}\n"), out
+    ).cmdloop()
+
+    assert out.getvalue().partition("crashinit# ")[2] == f"{said}crashinit# \n"
+
+
+# The command as the leader of a session whose terminal is its standard input: Ctrl-C typed there is a signal.
+ON_A_TERMINAL = """
+import fcntl, sys, termios
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+from crashinit.cli import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+class Terminal:
+    """A command on a terminal of its own, as a user has it before him."""
+
+    def __init__(self, *arguments: str) -> None:
+        self._ours, theirs = pty.openpty()
+        argv = [sys.executable, "-c", ON_A_TERMINAL, *arguments]
+        self.process = subprocess.Popen(
+            argv, stdin=theirs, stdout=theirs, stderr=theirs, env=environment(TERM="dumb"), start_new_session=True
+        )
+        os.close(theirs)
+
+    def types(self, text: str) -> None:
+        os.write(self._ours, text.encode())
+
+    def await_text(self, wanted: str) -> str:
+        """What is shown up to that text."""
+        said = ""
+        deadline = time.monotonic() + 300
+        while wanted not in said:
+            left = deadline - time.monotonic()
+            assert left > 0 and select.select([self._ours], [], [], left)[0], f"'{wanted}' does not come: {said}"
+            said += os.read(self._ours, 1 << 16).decode(errors="replace")
+        return said
+
+    def close(self) -> None:
+        self.process.kill()
+        self.process.wait()
+        os.close(self._ours)
+
+
+@pytest.fixture
+def terminal(provider: Provider, tmp_path: Path) -> Iterator[Terminal]:
+    """`crashinit replay --shell` at the trial's point."""
+    write(tmp_path / "plan.json", [TRIAL])
+    terminal = Terminal("replay", str(tmp_path / "plan.json"), "--shell")
+    yield terminal
+    terminal.close()
+
+
+@pytest.mark.xdist_group("trial")
+def test_ctrl_c_at_the_prompt_keeps_the_machine(terminal: Terminal) -> None:
+    """The shell says how it is left, and what is typed next goes to the machine; so it does twice."""
+    terminal.await_text("crashinit# ")
+    for _ in range(2):
+        terminal.types("\x03")
+        assert "the machine is gone" in terminal.await_text("crashinit# ")
+    terminal.types("dmsetup version | grep -c Driver; hostname\n")
+    assert "\n1\r" in terminal.await_text("crashinit# ")
+    terminal.types("printf '\\033]0;owned\\007'\n")
+    assert "\x1b]0;" not in terminal.await_text("\\x1b]0;owned\\x07")
+    terminal.types("exit\n")
+
+    assert terminal.process.wait(60) == 0
+
+
+@pytest.mark.xdist_group("trial")
+def test_sigterm_ends_the_shell(terminal: Terminal) -> None:
+    """Only Ctrl-C is kept from ending it."""
+    terminal.await_text("crashinit# ")
+    terminal.process.terminate()
+
+    terminal.await_text("crashinit: interrupted")
+    assert terminal.process.wait(60) == 2
