@@ -35,7 +35,8 @@ def python(installed: Path, where: Path, code: str) -> str:
 
 def test_the_scenarios_are_found_outside_of_a_checkout(installed: Path, tmp_path: Path) -> None:
     """`crashinit run` without a path takes the five steps that come with the package."""
-    code = "from pathlib import Path; from crashinit import scenario; import crashinit; print(crashinit.__path__)\n"
+    code = "from pathlib import Path; from crashinit.scenario import scenario\n"
+    code += "import crashinit; print(crashinit.__path__)\n"
     code += "for found in scenario.find([Path('scenarios/steps')]): print(found.name)"
     first, *names = python(installed, tmp_path, code).splitlines()
 

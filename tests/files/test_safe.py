@@ -19,7 +19,7 @@ def test_a_reader_sees_the_old_file_or_the_new_one(tmp_path: Path) -> None:
     path = tmp_path / "plan.json"
     safe.write_text(path, "old")
     program = (
-        "import os, signal, sys; from pathlib import Path; from crashinit import safe\n"
+        "import os, signal, sys; from pathlib import Path; from crashinit.files import safe\n"
         "with safe.replacing(Path(sys.argv[1])) as file:\n"
         "    file.write(b'new'); file.flush(); os.kill(os.getpid(), signal.SIGKILL)\n"
     )

@@ -56,7 +56,7 @@ def test_killed_builder_is_swept(cache: Path) -> None:
     """A builder that is killed half-way leaves neither a lock nor rubble that the next one trips over."""
     builder = """
 import os, signal
-from crashinit.machine import accel
+from crashinit.machine.qemu import accel
 from crashinit.machine.cache import Shelf
 
 def die(where):

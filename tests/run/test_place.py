@@ -95,7 +95,7 @@ def test_results_are_kept_unless_they_may_be_replaced(tmp_path: Path) -> None:
 def test_one_run_at_a_time(tmp_path: Path) -> None:
     """A second process is refused while the first one lives; the lock of one that was killed holds nobody up."""
     program = (
-        "import sys, signal; from pathlib import Path; from crashinit.place import claimed\n"
+        "import sys, signal; from pathlib import Path; from crashinit.run.place import claimed\n"
         "with claimed(Path(sys.argv[1])):\n"
         "    print('claimed', flush=True); signal.pause()\n"
     )

@@ -179,7 +179,7 @@ def _source(name: str) -> bytes:
     return (Path(__file__).parent / name).read_bytes()
 
 
-SOURCES = ("provider.py", "qemu.py", "block.py")  # how a template is made: part of its key
+SOURCES = ("provider.py", "qemu/qemu.py", "qemu/block.py")  # how a template is made: part of its key
 
 # Under emulation, reading a program from the disk costs more than running it: have them all in the page cache, and
 # their directory entries in the kernel's other caches, before the machine is frozen. -V and the like change nothing.

@@ -18,7 +18,7 @@ from crashinit.machine.guests.image import Recipe, as_root, explain, image
 
 def test_interrupted_build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A build whose process is killed leaves no package manager at work, and the next build begins anew."""
-    build = "from crashinit.machine.image import image; image(note=lambda text: print(text, flush=True))"
+    build = "from crashinit.machine.guests.image import image; image(note=lambda text: print(text, flush=True))"
     env = {**os.environ, "CRASHINIT_CACHE": str(tmp_path)}
     with subprocess.Popen([sys.executable, "-c", build], env=env, stdout=subprocess.PIPE, text=True) as builder:
         assert builder.stdout is not None

@@ -113,7 +113,10 @@ def test_readable() -> None:
     assert memory.readable(None)
     if os.geteuid() != 0:
         pytest.skip("needs root, to be without the right")
-    ask = "from crashinit.machine import memory, owned; print(memory.readable(owned.unprivileged()))"
+    ask = (
+        "from crashinit.machine import owned; from crashinit.machine.qemu.memory import readable;"
+        "print(readable(owned.unprivileged()))"
+    )
     for prefix, answer in (
         ([], "True\n"),
         (["setpriv", "--bounding-set=-sys_ptrace", "--inh-caps=-sys_ptrace"], "False\n"),

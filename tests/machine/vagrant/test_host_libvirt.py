@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 
 from crashinit.machine import host_libvirt
-from crashinit.machine.rundir import RunDirectory
+from crashinit.machine.vagrant.rundir import RunDirectory
 
 DOMAIN = "<domain type='qemu'><name>{}</name><memory>65536</memory><os><type>hvm</type></os></domain>"
 NETWORK = "<network><name>crashinit</name><ip address='192.168.127.1' prefix='24'/></network>"
@@ -84,7 +84,7 @@ print(*left())
 def test_vm_of_a_killed_run_is_swept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The VM of a run whose owner was killed goes when the next run begins; the last one clears the rest away."""
     scene = """
-owner = [sys.executable, "-c", "import os; from crashinit.machine.rundir import RunDirectory; "
+owner = [sys.executable, "-c", "import os; from crashinit.machine.vagrant.rundir import RunDirectory; "
          "print(RunDirectory().path, flush=True); os.kill(os.getpid(), 9)"]
 dead = Path(subprocess.run(owner, check=False, capture_output=True, text=True).stdout.strip())
 assert dead.is_dir()
