@@ -141,7 +141,12 @@ UNKNOWN_PACKAGE = DAEMON + '[install]\npackages = ["no-such-package-at-all"]\n'
     ("command", "text", "code", "said"),
     [
         ("drivers check", BROKEN, 4, "'ready': '(' is no regular expression"),
-        ("run scenarios/steps --driver", UNKNOWN_PACKAGE, 4, "there is no package 'no-such-package-at-all' in Debian"),
+        (
+            "run scenarios/steps --driver",
+            UNKNOWN_PACKAGE,
+            4,
+            "there is no package 'no-such-package-at-all' in 'bookworm'",
+        ),
         ("drivers check", DAEMON.replace("SCRIPT", "exit 7"), 1, "without any fault, 'sh -c"),
         ("explore --fault kill --driver", DAEMON.replace("SCRIPT", "exit 7"), 1, "without any fault, 'sh -c"),
     ],

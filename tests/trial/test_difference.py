@@ -17,7 +17,7 @@ def test_what_is_equal_has_no_difference() -> None:
 def test_every_part_of_the_evidence_counts() -> None:
     """A part that only one of two has is a difference, whichever it is: a later version may have more of them."""
     full = ONE.model_copy(update={"before": observe(), "earlier": [run()], "stops": [run()]})
-    full = full.model_copy(update={"same_as": "other", "same_state_as": "other", "time": "virtual"})
+    full = full.model_copy(update={"same_as": "other", "same_state_as": "other", "time": "virtual", "kernel": "6.1"})
     empty: dict[str, object] = {
         "before": None,
         "fired": None,
@@ -35,6 +35,7 @@ def test_every_part_of_the_evidence_counts() -> None:
         "same_as": "",
         "same_state_as": "",
         "time": "",
+        "kernel": "",
     }
     empty |= {"fault": "errno", "trial": "another", "fault_run": run(exit=1)}
 

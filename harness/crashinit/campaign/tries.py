@@ -205,7 +205,7 @@ def _standing(leader: Evidence, follower: TrialResult, out: Path) -> Evidence:
 
 def carried(old: TrialResult, new: TrialResult) -> TrialResult:
     """A result that was judged again, with its tries if it says the same: those of another verdict are not known."""
-    new = replace(new, seed=old.seed)  # what was judged again is the evidence of that one
+    new = replace(new, seed=old.seed, guest=old.guest)  # what was judged again is the evidence of those
     if (old.outcome, failed(old)) != (new.outcome, failed(new)):
         return new
     return replace(new, seen=old.seen, race=old.race, tries=old.tries, seed_passes=old.seed_passes)
