@@ -14,7 +14,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from crashinit.machine import host_libvirt
+from crashinit.machine.vagrant import host_libvirt
 from crashinit.machine.vagrant.rundir import RunDirectory
 
 DOMAIN = "<domain type='qemu'><name>{}</name><memory>65536</memory><os><type>hvm</type></os></domain>"

@@ -19,7 +19,7 @@ installed = pytest.mark.skipif(shutil.which("libvirtd") is None, reason="libvirt
 OWNER = """
 import sys
 from pathlib import Path
-from crashinit.machine.libvirtd import PrivateLibvirt
+from crashinit.machine.vagrant.libvirtd import PrivateLibvirt
 
 print(PrivateLibvirt(Path(sys.argv[1])).pid, flush=True)
 sys.stdin.read()

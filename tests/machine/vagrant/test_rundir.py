@@ -11,7 +11,7 @@ from crashinit.machine.vagrant.rundir import RunDirectory
 
 OWNER = """
 import sys
-from crashinit.machine.rundir import RunDirectory
+from crashinit.machine.vagrant.rundir import RunDirectory
 
 run = RunDirectory()
 (run.storage / "disk").write_text("")
