@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from crashinit import adapters
 from crashinit.campaign import campaign
-from crashinit.campaign.tries import HowOften, Tries, carried, combined, shared, under
+from crashinit.campaign.tries import HowOften, Tries, carried, combined, shared, shared_results, under
 from crashinit.contract.said import succeeded
 from crashinit.errors import UsageError
 from crashinit.faults.powercut.runner import PowerCutRunner
@@ -269,6 +269,22 @@ def test_a_trial_that_another_stands_for_shares_its_tries() -> None:
 
     assert (result.id, result.victim, result.same_as) == (OTHER.id, OTHER.victim, leader.id)
     assert (result.outcome, result.seen, result.tries) == ("diverged", "1 of 2", leader.tries)
+
+
+def test_what_an_init_said_itself_is_not_shared(tmp_path: Path) -> None:
+    """Two errors leave one state, and one init names the cause where the other did not: each keeps its own verdict.
+
+    Two that fail in the same way keep their own words, and share how often it came.
+    """
+    before = replace(DIVERGED, clauses={"C15": "fail"}, reason="said nothing")
+    leader = combined([before, before])
+    honest = replace(CONVERGED, id="honest", same_state_as=leader.id)
+    silent = replace(before, id="silent", same_state_as=leader.id, reason="said 'not supported'")
+    known = {one.id: one for one in (before, honest, silent)}
+    found = {one.id: one for one in shared_results(leader, known, tmp_path)}
+
+    assert set(found) == {leader.id, "silent"}
+    assert (found["silent"].reason, found["silent"].seen) == ("said 'not supported'", "2 of 2")
 
 
 def test_tries_are_kept_by_a_judge_who_comes_to_the_same_verdict() -> None:

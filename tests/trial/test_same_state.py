@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from crashinit.campaign import campaign
-from crashinit.campaign.tries import HowOften, own_failure
+from crashinit.campaign.tries import HowOften, own_verdict
 from crashinit.campaign.units import groups
 from crashinit.guest.calls import STOPPED
 from crashinit.guest.requests import CHANGING
@@ -212,8 +212,8 @@ def test_a_failure_of_its_own_words_is_not_its_leaders() -> None:
     alike = replace(leader, id="alike", same_state_as=leader.id)
     silent = replace(alike, id="silent", clauses={"C01": "fail", "C15": "fail"})
 
-    assert not own_failure(alike, leader)
-    assert own_failure(silent, leader)
+    assert not own_verdict(alike, leader)
+    assert own_verdict(silent, leader)
     assert HowOften().more(alike) == 0
     assert "C15" in difference(silent, leader)
     assert "converged where" in difference(alike, replace(leader, outcome="converged", clauses={}))

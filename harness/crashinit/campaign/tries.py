@@ -154,33 +154,41 @@ def stands_for(follower: TrialResult) -> str:
     return follower.same_as or follower.same_state_as
 
 
-def own_failure(follower: TrialResult, leader: TrialResult) -> bool:
-    """Whether a trial in the state of another one fails by what it said itself, so that it is run for itself."""
-    return not follower.same_as and follower.outcome == "diverged" and failed(follower) != failed(leader)
+def own_verdict(follower: TrialResult, leader: TrialResult) -> bool:
+    """Whether a trial in the state of another one comes out otherwise, by what its own init said."""
+    return not follower.same_as and failed(follower) != failed(leader)
 
 
 def shared(follower: TrialResult, leader: TrialResult) -> TrialResult:
-    """The result of a trial that another one stands for, once that has been tried again."""
-    return replace(
+    """The result of a trial that another one stands for, once that has been tried again.
+
+    What failed in it in the same way keeps its own words: in one state two inits may say two things.
+    """
+    new = replace(
         follower,
-        outcome=leader.outcome,
-        restarts=leader.restarts,
-        recovered=leader.recovered,
-        clauses=leader.clauses,
-        clause_reasons=leader.clause_reasons,
-        reason=leader.reason,
         seen=leader.seen,
         race=leader.race,
         tries=leader.tries,
         seed=leader.seed,
         seed_passes=leader.seed_passes,
     )
+    if not follower.same_as and failed(follower) == failed(leader):
+        return new
+    return replace(
+        new,
+        outcome=leader.outcome,
+        restarts=leader.restarts,
+        recovered=leader.recovered,
+        clauses=leader.clauses,
+        clause_reasons=leader.clause_reasons,
+        reason=leader.reason,
+    )
 
 
 def by_itself(result: TrialResult, known: Mapping[str, TrialResult]) -> bool:
     """Whether a trial that stands in the state of another one fails by what its own init said."""
     leader = known.get(result.same_state_as)
-    return leader is not None and own_failure(result, leader)
+    return leader is not None and result.outcome == "diverged" and own_verdict(result, leader)
 
 
 def shared_results(leader: TrialResult, known: Mapping[str, TrialResult], out: Path) -> Iterator[TrialResult]:
@@ -188,7 +196,7 @@ def shared_results(leader: TrialResult, known: Mapping[str, TrialResult], out: P
     yield leader
     before = known.get(leader.id, leader)
     for follower in known.values():
-        if stands_for(follower) == leader.id and not own_failure(follower, before):
+        if stands_for(follower) == leader.id and not own_verdict(follower, before):
             if follower.outcome != leader.outcome:
                 store(out, follower.id, _standing(stored(out, leader.id), follower, out))
             yield from shared_results(shared(follower, leader), known, out)
