@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 from crashinit import cli
+from crashinit.baseline.known import Known
 from crashinit.cli.app import exit_code
 from crashinit.model.events import RunFinished
 from crashinit.report import Reports
-from crashinit.report.baseline import Known
 
 from ..report.events import report, results, sequence
 from ..toys import crashinit, environment, python
@@ -159,10 +159,11 @@ def test_a_run_that_was_cut_off_is_no_pass(tmp_path: Path) -> None:
 def test_a_baseline_entry_that_names_nothing_fails_the_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """In a whole run an entry without a trial is as rotten as one that no longer fails."""
     report(tmp_path / "run", results())
+    entry = Known(clause="C01", words="w", reason="misspelt", at={"mkfz: exec mkfs": frozenset()})
 
     assert exit_code(tmp_path / "run", []) == 0
-    assert exit_code(tmp_path / "run", [Known(id="steps/mkfs/no/such", reason="misspelt")]) == 1
-    assert "steps/mkfs/no/such" in capsys.readouterr().out
+    assert exit_code(tmp_path / "run", [entry]) == 1
+    assert "mkfz: exec mkfs" in capsys.readouterr().out
 
 
 def test_an_unexpected_error_is_one_sentence(

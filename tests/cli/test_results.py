@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 from crashinit import cli
+from crashinit.baseline.known import load
 from crashinit.model.events import RunFinished, RunStarted
 from crashinit.report import Reports
-from crashinit.report import baseline as known_failures
 from crashinit.run.kept import Prepared
 
 from ..contract.builder import reference
@@ -49,12 +49,16 @@ def test_a_count_of_one_is_no_plural(capsys: pytest.CaptureFixture[str]) -> None
 
 
 def test_baseline_prints_what_can_be_read_back(capsys: pytest.CaptureFixture[str]) -> None:
-    """`crashinit baseline DIR > FILE` is a baseline of the run's failures."""
+    """`crashinit baseline DIR > FILE` is a baseline of the run's failures, and `--explain FILE` says what it covers."""
     report(Path("run"), mixed())
 
     assert cli.main(["baseline", "run"]) == 0
     Path("known.toml").write_text(capsys.readouterr().out)
-    assert [entry.id for entry in known_failures.load(Path("known.toml"))] == [mixed()[0].id, mixed()[7].id]
+    assert [entry.clause for entry in load(Path("known.toml"))] == ["C03", "not-fired"]
+    assert cli.main(["baseline", "run", "--explain", "known.toml"]) == 0
+    assert "1. C03 " in (said := capsys.readouterr().out)
+    assert "   why: not explained yet; seen in 1 trial, such as steps/loopback/before/op/process\n" in said
+    assert said.endswith("baseline: 2 known failures of 2 kinds, 1 new, 0 places no longer fail\n")
 
 
 def test_compare_of_different_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -14,8 +14,8 @@ from crashinit.errors import UsageError
 from crashinit.text.printable import one_line, printable
 
 if TYPE_CHECKING:
+    from crashinit.baseline.known import Known
     from crashinit.report import Reports
-    from crashinit.report.baseline import Known
 
 OK, FAILED, INTERRUPTED, HARNESS_ERROR, USAGE_ERROR, NOTHING_RAN = range(6)
 REPORTS = Path("reports")
@@ -157,7 +157,8 @@ def exit_code(directory: Path, known: "Sequence[Known] | None" = None) -> int:
 
     A planned trial without a result is never a pass: 2 when the run was interrupted, else 3.
     """
-    from crashinit.report import baseline, read
+    from crashinit.baseline.judgement import judge_directory
+    from crashinit.report import read
     from crashinit.report.gaps import Gaps
 
     run = read(directory)
@@ -165,7 +166,7 @@ def exit_code(directory: Path, known: "Sequence[Known] | None" = None) -> int:
     if not run.results and not run.not_run:
         return fail("error: nothing ran: no trial matches.", NOTHING_RAN)
     if known is not None:
-        judgement = baseline.judge(run.results, known, whole=baseline.is_whole(run))
+        judgement = judge_directory(directory, run, known)
         for sentence in judgement.sentences():
             say(one_line(sentence))
         if judgement.rotten:

@@ -1,6 +1,7 @@
 """Commands on runs that are over: report, judge, baseline, compare."""
 
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -55,18 +56,39 @@ def judge(directory: RunDirectory) -> int:
 
 
 @app.command()
-def baseline(directory: RunDirectory) -> int:
-    """A run's failures as a first baseline, for '--baseline'."""
-    from crashinit.report import baseline as known_failures
+def baseline(
+    directories: Annotated[list[Path], typer.Argument(metavar="DIR...", readable=False, help="The runs' directories.")],
+    explain: Annotated[
+        Path | None,
+        typer.Option("--explain", metavar="FILE", help="Instead, what each entry of this baseline covers, and why."),
+    ] = None,
+) -> int:
+    """The failures of runs, by kind, as a first baseline for '--baseline'; of several drivers and guests in one."""
+    from crashinit.baseline.explained import explained
+    from crashinit.baseline.judgement import judge_directory
+    from crashinit.baseline.known import load
+    from crashinit.baseline.written import written
     from crashinit.report import read
     from crashinit.report.gaps import Gaps
     from crashinit.run.place import permitted
 
-    with permitted(directory):
-        run = read(directory)
-    say(known_failures.written(run.results).removesuffix("\n"))
-    if missing := Gaps(run).missing():
-        warn(f"{missing} The baseline knows nothing of them.")
+    known = load(explain) if explain else ()
+    runs = []
+    for directory in directories:
+        with permitted(directory):
+            run = read(directory)
+            runs.append(run)
+        if explain:
+            if len(directories) > 1:
+                say(one_line(f"{directory}:"))
+            for line in explained(known, judge_directory(directory, run, known)):
+                say(one_line(line))
+    if explain:
+        return OK
+    say(written(runs).removesuffix("\n"))
+    for run in runs:
+        if missing := Gaps(run).missing():
+            warn(f"{missing} The baseline knows nothing of them.")
     return OK
 
 

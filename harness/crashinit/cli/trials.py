@@ -113,16 +113,16 @@ def _campaign(
 ) -> int:
     """A campaign with all its reports; the exit code that the results deserve."""
     from crashinit import adapters
+    from crashinit.baseline.known import load
     from crashinit.campaign import campaign
     from crashinit.campaign.tries import HowOften
-    from crashinit.report import baseline as known_failures
     from crashinit.report import read
     from crashinit.report.results import finished_ids
     from crashinit.run.place import claimed
     from crashinit.scenario.selection import matcher
 
     selected = matcher(select) if select else lambda _: True
-    known = known_failures.load(baseline) if baseline else None
+    known = load(baseline) if baseline else None
     directory = run_directory(out, adapters.load(driver).name, resume=resume, force=force)
     with claimed(directory, resume=resume, force=force):
         done = finished_ids(directory) if resume else None

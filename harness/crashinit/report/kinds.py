@@ -27,7 +27,12 @@ def kinds(results: Iterable[TrialResult]) -> list[list[TrialResult]]:
 def kind_of(result: TrialResult) -> Kind:
     """What the trials of one kind have in common."""
     clause, reason = first(result)
-    return result.outcome, clause, VARIES.sub("N", reason), in_words(result) if is_wedge(result) else ""
+    return result.outcome, clause, steady(reason), in_words(result) if is_wedge(result) else ""
+
+
+def steady(reason: str) -> str:
+    """A reason without what differs between two failures of one kind; what it says several times stands once."""
+    return "; ".join(dict.fromkeys(VARIES.sub("N", reason).split("; ")))
 
 
 def first(result: TrialResult) -> tuple[str, str]:
