@@ -77,7 +77,7 @@ def test_where_machines_do_not_repeat_themselves_the_claims_are_compared(
     driver: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Times and UUIDs differ and are no difference; outcomes are one, and the command fails."""
-    run(driver, "true", "qemu", HowOften())
+    run(driver, "true", "qemu-real", HowOften())
     assert cli.main(["replay", TRIAL, "--check", "2", "--run", "run"]) == 0
     said = capsys.readouterr().out
     assert "only outcome and clauses are compared" in said

@@ -39,12 +39,13 @@ def test_other_providers_have_none() -> None:
             seeded(provider, "7")
 
 
-def test_a_seed_asks_for_virtual_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The default provider's machines are in virtual time with a seed, and refuse it where KVM keeps real time."""
+@pytest.mark.parametrize(("asked", "seed"), [("7", "7"), ("", "0")])
+def test_emulated_machines_are_in_virtual_time(monkeypatch: pytest.MonkeyPatch, asked: str, seed: str) -> None:
+    """The default provider's have the seed that is asked for, or seed 0; it refuses one where KVM keeps real time."""
     monkeypatch.setenv("CRASHINIT_ACCEL", "tcg")
-    provider = get_provider(seeded("qemu", "7"))
+    provider = get_provider(seeded("qemu", asked))
     assert isinstance(provider, VirtualProvider)
-    assert provider.seed == "7"
+    assert provider.seed == seed
 
     monkeypatch.setenv("CRASHINIT_ACCEL", "kvm")
     assert not isinstance(get_provider("qemu"), VirtualProvider)

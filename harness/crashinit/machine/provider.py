@@ -225,16 +225,16 @@ def _virtual(**options: Any) -> Provider:
 
 
 def _default(**options: Any) -> Provider:
-    """Machines in virtual time where they are emulated, else in real time; a seed needs virtual time."""
+    """Machines in virtual time where they are emulated, else in real time, in which no seed determines anything."""
     seed = options.pop("seed", "")
     real = QemuProvider(**options)
-    virtual = real.accel == "tcg"
-    if seed and not virtual:
+    if real.accel == "tcg":
+        return _virtual(**options, **({"seed": seed} if seed else {}))
+    if seed:
         raise UsageError("machines run in real time under KVM, where a seed determines nothing: give no seed.")
-    return _virtual(**options, **({"seed": seed} if seed else {})) if seed or (virtual and VIRTUAL_BY_DEFAULT) else real
+    return real
 
 
-VIRTUAL_BY_DEFAULT = False  # whether the default provider's emulated machines are in virtual time without a seed
 PROVIDERS: dict[str, Callable[..., Provider]] = {
     # A further provider is a class beside QemuProvider and a line here.
     "qemu": _default,
