@@ -3,6 +3,7 @@
 A cancelled CI job sends SIGTERM, a terminal that is closed SIGHUP.
 """
 
+import logging
 import os
 import signal
 import sys
@@ -37,6 +38,7 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
     """As Ctrl-C. A terminal that goes away says so more than once: the second time is not to cut off the report."""
     if signal.getsignal(signal.SIGHUP) == _interrupt:
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    logging.getLogger("asyncio").disabled = True  # it would tell of what the interruption has cut off
     signal.default_int_handler(number, frame)
 
 
