@@ -29,7 +29,7 @@ def test_no_free_loop_device(name: str, driver: Driven, recovers: Callable[..., 
 
 # Leaves so many KiB of the file system. The blocks that ext4 holds back would make that figure a guess.
 FILL = """
-echo 0 >/sys/fs/ext4/vda/reserved_clusters
+echo 0 >"/sys/fs/ext4/$(basename "$(findmnt -n -o SOURCE /)")/reserved_clusters"
 dd if=/dev/zero of=/var/lib/spacer bs=1K count={left} 2>/dev/null; sync
 fallocate -l $(($(stat -f -c %f /) * $(stat -f -c %S /))) /var/lib/filler 2>/dev/null || true
 dd if=/dev/zero of=/var/lib/rest bs=4K 2>/dev/null || true; sync
