@@ -95,7 +95,7 @@ def living() -> dict[int, Life]:
     for entry in os.listdir(PROC):  # noqa: PTH208 - plain names of a few hundred entries, in an emulated machine
         if not entry.isdigit():
             continue
-        fields = read_text(PROC / entry / "stat").rpartition(")")[2].split()
+        fields = read_text(f"{PROC}/{entry}/stat").rpartition(")")[2].split()
         if len(fields) > 19:
             parent, flags = int(fields[1]), int(fields[6])
             kernel = bool(flags & PF_KTHREAD) or parent == KTHREADD

@@ -34,6 +34,7 @@ DM_DEFERRED_REMOVE = 1 << 17
 # version[3], data_size, data_start, target_count, open_count, flags, event_nr, padding, dev, name, uuid
 HEADER = struct.Struct("=3IIIIiIIIQ128s129s7x")
 TARGET_SPEC = struct.Struct("=QQiI16s")  # sector_start, length, status, next, target_type
+ROOM = 1 << 12  # bytes for an answer, at first: to make more room than is used takes time in an emulated machine
 BUSY_LIMIT = 5.0  # seconds that removing waits for others, such as udev's workers, to close the device
 
 
@@ -104,7 +105,7 @@ def _info(buffer: bytes | bytearray) -> Info:
 
 def names() -> list[str]:
     """The names of all devices (DM_LIST_DEVICES)."""
-    size = 1 << 14
+    size = ROOM
     while True:
         buffer = command(DM_LIST_DEVICES, pack("", size=size))
         if not _info(buffer).flags & DM_BUFFER_FULL_FLAG:
@@ -150,7 +151,7 @@ def table(name: str, flags: int = DM_STATUS_TABLE_FLAG) -> list[Target]:
 
     The status is asked for without a flush, so that asking changes nothing and never waits.
     """
-    size = 1 << 14
+    size = ROOM
     while True:
         buffer = command(DM_TABLE_STATUS, pack(name, flags | DM_NOFLUSH_FLAG, size=size))
         if not _info(buffer).flags & DM_BUFFER_FULL_FLAG:

@@ -10,7 +10,7 @@ Sources: Documentation/admin-guide/device-mapper/thin-provisioning.rst (status),
 device in /run/udev/data, in which `I:` is a time.
 """
 # Plain os calls, not pathlib: some hundred of them, in an emulated machine.
-# ruff: noqa: PTH112, PTH115, PTH116, PTH123, PTH208
+# ruff: noqa: PTH112, PTH115, PTH116, PTH208
 
 import ctypes
 import errno
@@ -27,6 +27,7 @@ from . import dm
 from .census import Census, in_runs
 from .kernel_log import KernelLog
 from .memory import LIBC
+from .names import read_bytes
 from .probe import UDEV_QUEUE
 
 READ = 64 << 10  # bytes of a file whose content counts; the content of a larger one follows from the calls
@@ -191,8 +192,7 @@ def attributes(path: str) -> Any:
 
 def content_of(path: str) -> bytes:
     """A small file's content."""
-    with open(path, "rb") as file:
-        return file.read(READ + 1)
+    return read_bytes(path, READ + 1)
 
 
 def text(path: str) -> str:
