@@ -9,7 +9,7 @@ import pytest
 from crashinit import adapters
 from crashinit.baseline.written import written
 from crashinit.campaign import campaign
-from crashinit.campaign.tries import HowOften, Tries, carried, combined, shared, shared_results, under
+from crashinit.campaign.tries import HowOften, Tries, carried, combined, shared, shared_results, time_of, under
 from crashinit.contract.said import succeeded
 from crashinit.errors import UsageError
 from crashinit.faults.powercut.runner import PowerCutRunner
@@ -229,6 +229,18 @@ def test_a_trial_has_the_seed_of_its_machines() -> None:
     assert under(replace(trial, seed=9), virtual).seed == 9
     assert under(replace(trial, fault="power-cut"), virtual).seed is None
     assert under(trial, get_provider("qemu-real")) == replace(trial, guest="debian12")
+
+
+def test_a_run_has_the_time_of_its_own_machines() -> None:
+    """Whatever time the run was in that planned its trials."""
+    kill = replace(a_trial("one"), seed=7)
+    power = replace(a_trial("other"), fault="power-cut")
+    virtual, cold = get_provider("qemu-virtual:7"), get_provider("qemu-cold")
+
+    assert time_of([kill], virtual) == "virtual"
+    assert time_of([kill, power], virtual) == "mixed"
+    assert time_of([kill, power], cold) == "real"
+    assert time_of([], virtual) == ""
 
 
 def test_a_trial_has_the_guest_of_its_machines() -> None:

@@ -1,5 +1,6 @@
 """The canonical state is the same wherever and under whatever numbers it was observed."""
 
+import pytest
 from crashinit.contract.canonical import canonical, differences, mask, masked
 from crashinit.contract.clauses import CLAUSES
 from crashinit.model.observation import DmDevice, FileEntry, Mount, Observation
@@ -70,6 +71,26 @@ def test_active_devices_and_mounts_are_named_by_what_they_are() -> None:
         == "0 524288 thin-pool loop devicemapper/metadata loop devicemapper/data 128 32768 1 skip_block_zeroing"
     )
     assert state["mounts/mnt/x#1/source"] == "base"
+
+
+@pytest.mark.parametrize("disk", ["/dev/vda", "/dev/pmem0", "/dev/sda1"])
+def test_the_disk_of_the_machine_has_one_name(disk: str) -> None:
+    """A root that a driver mounts on itself lies there, and each provider calls it otherwise."""
+    state = canonical(
+        add("mounts", Mount(source=disk, target="/var/lib/thin", fstype="ext4", options="rw"))(observe()), EXPECTATION
+    )
+
+    assert state["mounts/.#1/source"] == "disk of the machine"
+
+
+def test_a_disk_of_the_driver_keeps_its_name() -> None:
+    """It is a difference if another one lies there."""
+    state = canonical(
+        add("mounts", Mount(source="/dev/vdb", target="/var/lib/thin", fstype="ext4", options="rw"))(observe()),
+        EXPECTATION,
+    )
+
+    assert state["mounts/.#1/source"] == "/dev/vdb"
 
 
 def test_metadata_of_unknown_format_is_not_compared() -> None:

@@ -27,6 +27,7 @@ from crashinit.campaign.tries import (
     shared,
     shared_results,
     stands_for,
+    time_of,
     under,
 )
 from crashinit.campaign.units import groups
@@ -211,7 +212,7 @@ def run_trials(
 
     ids = [trial.id for trial in trials]
     left_out = prepared.left_out + (unmerged(prepared.references, trials) if often.merge else [])
-    time_ = prepared.time(trials)
+    time_ = time_of(trials, machines)
     name, guest = apart(provider)
     began = RunStarted(driver, name, prepared.accel, ids, left_out, narrowed, expression, time_, guest, prepared.kernel)
     emit(began)

@@ -86,6 +86,12 @@ def under(trial: Trial, provider: Provider) -> Trial:
     return trial if trial.seed is not None else replace(trial, seed=int(provider.seed))
 
 
+def time_of(trials: Iterable[Trial], provider: Provider) -> str:
+    """What the clocks of these trials' machines follow: "real", "virtual" or "mixed"; "" where there are none."""
+    times = {"real" if under(trial, provider).seed is None else "virtual" for trial in trials}
+    return times.pop() if len(times) == 1 else "mixed" if times else ""
+
+
 def further(trial: Trial, first: TrialResult, n: int) -> Trial:
     """The trial's n-th further try, the first of which had this result."""
     return trial if first.seed is None else replace(trial, seed=first.seed + n)

@@ -2,10 +2,11 @@
 
 It is flat, a path for each fact ("dm/pool/table/0"), so that a mask is a list of patterns and a difference is a
 sentence. What names one machine only is replaced: the driver's name prefix, the numbers of loop and dm devices, the
-root's place, thin ids in tables (by the device that the driver records for them).
+root's place, the machine's own disk, thin ids in tables (by the device that the driver records for them).
 """
 
 import json
+import re
 import tomllib
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -25,6 +26,7 @@ Add = Callable[[str, object], None]
 Shown = Literal["repeated inits", "faults"]
 REPEATS: Shown = "repeated inits"
 WITH_OWNERS = 2  # the first format of an observation that tells more of a file than kind, mode and size
+OWN_DISK = re.compile(r"/dev/(vda|sda|pmem0)\d*")  # that a machine starts from, by its provider
 LONGEST = 100  # characters of a fact that a difference shows
 
 
@@ -148,6 +150,8 @@ class _Nouns:
         """Of a mount."""
         if source.startswith("/dev/mapper/"):
             return self.name(PurePosixPath(source).name)
+        if OWN_DISK.fullmatch(source):
+            return "disk of the machine"
         return self._devices.get(self._nodes.get(source, ""), source)
 
     def line(self, line: str) -> str:

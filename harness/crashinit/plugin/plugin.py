@@ -268,6 +268,8 @@ class Campaign:
     def _start(self, trials: list[str]) -> None:
         from time import monotonic
 
+        from crashinit.campaign.tries import time_of
+        from crashinit.machine.provider import get_provider
         from crashinit.machine.seed import apart
         from crashinit.report import file_listeners
 
@@ -280,6 +282,7 @@ class Campaign:
             raise pytest.UsageError(f"crashinit: {error}") from error
         self._listen = file_listeners(self.out)
         name, guest = apart(self.provider)
+        tried = [trial for trial in self.prepared.trials if trial.id in trials]
         self._listen(
             RunStarted(
                 self.driver,
@@ -287,7 +290,7 @@ class Campaign:
                 self.prepared.accel,
                 trials,
                 narrowed=len(trials) < len(self.prepared.trials),
-                time=self.prepared.time([trial for trial in self.prepared.trials if trial.id in trials]),
+                time=time_of(tried, get_provider(self.provider)),
                 guest=guest,
                 kernel=self.prepared.kernel,
             )

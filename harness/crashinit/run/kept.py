@@ -14,7 +14,7 @@ import json
 import re
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -75,11 +75,6 @@ class Prepared:
         references = {setup: self.references[setup] for setup in dict.fromkeys(trial.setup for trial in trials)}
         recordings = self.recordings if any(trial.fault == POWER_CUT for trial in trials) else {}
         return replace(self, trials=trials, references=references, recordings=recordings)
-
-    def time(self, trials: Sequence[Trial]) -> str:
-        """What the clocks of these trials' machines follow: "real", "virtual" or "mixed"; "": not recorded."""
-        times = {self.references[setup].time for setup in dict.fromkeys(trial.setup for trial in trials)}
-        return times.pop() if len(times) == 1 else "mixed" if times else ""
 
     @property
     def kernel(self) -> str:
