@@ -20,14 +20,14 @@ EVERY = Scenario(title="the power goes at any moment", name="bench", fault="powe
 def main() -> None:
     """Measure and print states a minute on one worker, with clones and as if each machine were booted."""
     provider = QemuProvider(note=print)
-    setup = setup_of(EVERY)
+    setup = setup_of(EVERY, load("reference"))
     with (
         tempfile.TemporaryDirectory() as directory,
         PowerCutRunner(provider, load("reference"), Path(directory)) as runner,
     ):
         recorded, _ = runner.record(setup)
-        recorded.store(runner.out / RECORDINGS / recording_name(setup))
-        planned, _ = trials(EVERY, recorded, "reference")
+        recorded.store(runner.out / RECORDINGS / recording_name(runner.adapter, setup))
+        planned, _ = trials(EVERY, recorded, "reference", runner.adapter)
         parts = [runner.run(trial)[1] for trial in spread(planned, STATES)]
         boots = []
         for _ in range(BOOTS):

@@ -125,7 +125,7 @@ def main() -> None:
     scenario = Scenario(title="one kill", name="profile", at=(given.at,), victims=("tree",))
     with TrialRunner(get_provider(given.provider, note=print), load(given.driver)) as runner:
         operations = runner.reference(FRESH)[0].fault_run.operations
-        [trial] = plan.trials(scenario, operations, given.driver)
+        [trial] = plan.trials(scenario, operations, given.driver, runner.adapter.kind)
         runs = []
         for number in range(RUNS + 1):
             profile = Profile()

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from crashinit.adapters import load
-from crashinit.adapters.expectation import expectation_of
 from crashinit.contract.canonical import REPEATS, canonical, differences, mask, masked
 from crashinit.contract.judge import judge
 from crashinit.machine.protocol import Provider
@@ -76,11 +75,11 @@ def test_no_false_alarm(
 ) -> None:
     """An init without faults on a fresh root, or on one that was shut down, breaks no clause, whatever its seed."""
     setup = SETUPS[what]
-    expectation = expectation_of(runner.adapter, setup.options, setup.deadline)
+    expectation = runner.adapter.expectation(setup.options, setup.deadline)
     first = reference(setup)
     seed = repetition % seeds if seeds else None
     evidence, _ = runner.reference(setup, seed)
-    verdicts = judge(evidence, first, expectation)
+    verdicts = judge(evidence, first, expectation, runner.adapter.kind)
     learned = [entry for entry in mask() if entry.shown_by == REPEATS]
     seen = [observation for observation in (first.after, evidence.after, evidence.after_again) if observation]
     states = [canonical(observation, expectation) for observation in seen]

@@ -26,7 +26,8 @@ modprobe -a dm-thin-pool loop xfs
 echo kernel.randomize_va_space=0 >/etc/sysctl.d/crashinit.conf
 sysctl -q -p /etc/sysctl.d/crashinit.conf
 
-ln -sfn $here/harness/crashinit/guest $here/guest
+mkdir -p $here/crashinit
+ln -sfn $here/harness/crashinit/guest $here/crashinit/guest
 ln -sfn $here/driver/thindriver /usr/lib/python3/dist-packages/thindriver
 python3 -m compileall -q $here
 cat >/usr/local/bin/thindriver <<'END'
@@ -45,7 +46,7 @@ WorkingDirectory=/opt/crashinit
 RuntimeDirectory=crashinit
 RuntimeDirectoryMode=0700
 ExecStartPre=mkfifo /run/crashinit/requests /run/crashinit/answers
-ExecStart=sh -c 'exec python3 -m guest.agent - <>/run/crashinit/requests 1<>/run/crashinit/answers'
+ExecStart=sh -c 'exec python3 -m crashinit.guest.agent - <>/run/crashinit/requests 1<>/run/crashinit/answers'
 [Install]
 WantedBy=multi-user.target
 END

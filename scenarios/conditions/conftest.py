@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pytest
-from crashinit.adapters.expectation import expectation_of
 from crashinit.contract.judge import judge
 from crashinit.contract.said import succeeded
 from crashinit.machine.protocol import Machine
@@ -89,7 +88,7 @@ def broken(
             after=after,
             **later,
         )
-        expectation = expectation_of(driven.adapter, (), driven.setup.deadline)
+        expectation = driven.adapter.expectation((), driven.setup.deadline)
         verdicts = judge(evidence, reference(driven.setup), expectation)
         failed = {clause: verdict.reason for clause, verdict in verdicts.items() if verdict.status == "fail"}
         record_property(FAILED, json.dumps(failed))

@@ -7,8 +7,6 @@ from pathlib import Path
 
 import pytest
 from crashinit.adapters import load, names
-from crashinit.adapters.expectation import expectation_of
-from crashinit.contract.clauses import CLAUSES
 from crashinit.errors import UsageError
 from crashinit.families.thinpool.steps import STEPS
 from crashinit.machine.guests.image import image
@@ -35,9 +33,9 @@ def test_every_adapter_that_comes_along_is_whole(name: str) -> None:
 
     assert adapter.name == name
     assert all(file.path(adapter.directory).exists() for file in adapter.install.files)
-    assert set(adapter.not_applicable) <= set(CLAUSES)
+    assert set(adapter.not_applicable) <= set(adapter.kind.clauses)
     assert set(adapter.absent) <= set(STEPS)
-    assert expectation_of(adapter, (), 60.0).base_size >= 16 << 20
+    assert adapter.expectation((), 60.0).base_size >= 16 << 20
 
 
 @pytest.mark.parametrize("name", ["dockerd", "containers-storage", "containerd"])
@@ -56,7 +54,7 @@ def test_a_driver_is_described_in_less_than_thirty_lines(name: str) -> None:
         (DAEMON.replace('["d"]', "[]"), "'init' is [], but must be a list of at least 1 item"),
         (DAEMON + "initialise = []", "unknown key 'initialise': "),
         (DAEMON + "directory = '/'", "'directory' is not a key of an adapter file"),
-        (DAEMON + "metadata = 'btrfs'", "'metadata' is 'btrfs', but may only be 'docker'"),
+        (DAEMON + "metadata = 'btrfs'", "'metadata' is 'btrfs', but may only be 'none', 'docker'"),
         (DAEMON.replace('log = "ready"', 'log = "r", file = "/f"'), "'ready': give one of 'log', 'file' and 'socket'"),
         (DAEMON.replace('log = "ready"', ""), "'ready': give one of 'log', 'file' and 'socket'"),
         (DAEMON.replace('"ready"', '"("'), "'ready': '(' is no regular expression"),
@@ -243,6 +241,7 @@ def test_the_probe_is_told_what_is_not_derived_from_the_root(tmp_path: Path) -> 
     text = DAEMON + '[devices]\npool = "p"\nbase = "b"\n'
 
     assert load(written(tmp_path, text)).probed() == {
+        "part": "crashinit.families.thinpool.guest",
         "root": "/var/lib/d",
         "format": "none",
         "pool_name": "p",

@@ -123,6 +123,6 @@ def test_a_baseline_is_explained() -> None:
 
 
 def _name(clause: str) -> str:
-    from crashinit.contract.clauses import CLAUSES
+    from crashinit import families
 
-    return CLAUSES[clause].name
+    return families.clauses()[clause].name

@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 from crashinit import cli
 from crashinit.adapters import load, names
-from crashinit.adapters.expectation import expectation_of
 from crashinit.campaign.check import check
 from crashinit.contract.judge import judge, outcome
 from crashinit.errors import CrashinitError, DriverError
@@ -87,11 +86,13 @@ def test_the_shell_drivers_bug_is_found(runner: TrialRunner) -> None:
     evidence, _ = runner.run(
         Trial("t", "shelldriver", "steps/mkfs", setup, point, fault="kill", victim="tree", restarts=1)
     )
-    verdicts = judge(evidence, runner.reference(setup)[0], expectation_of(runner.adapter, (), setup.deadline))
+    verdicts = judge(
+        evidence, runner.reference(setup)[0], runner.adapter.expectation((), setup.deadline), runner.adapter.kind
+    )
 
     assert verdicts["C01"].status == "pass"
     assert (verdicts["C07"].status, verdicts["C07"].reason) == ("fail", "the base holds no file system")
-    assert outcome(verdicts, evidence)[0] == "diverged"
+    assert outcome(verdicts, evidence, runner.adapter.kind)[0] == "diverged"
 
 
 @pytest.mark.parametrize(

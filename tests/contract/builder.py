@@ -4,9 +4,9 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from crashinit.contract.clauses import CLAUSES
-from crashinit.contract.expectation import Expectation
+from crashinit import families
 from crashinit.contract.judge import judge
+from crashinit.families.thinpool.expectation import PoolExpectation
 from crashinit.model.observation import (
     CheckRun,
     DmDevice,
@@ -26,9 +26,10 @@ ROOT = "/var/lib/thin"
 UUID = "8f6a2c1e-0d3b-4b7e-9a51-3c2f5e7d9b10"
 DATA_SIZE, METADATA_SIZE, BASE_SIZE = 256 << 20, 16 << 20, 64 << 20
 
-OF_OTHER_FAULTS = {"C14", "C15", "C16"} & CLAUSES.keys()  # n/a after a kill
+FAMILY = families.load()
+OF_OTHER_FAULTS = {"C14", "C15", "C16"} & FAMILY.clauses.keys()  # n/a after a kill
 
-EXPECTATION = Expectation(
+EXPECTATION = PoolExpectation(
     fstype="ext4",
     base_size=BASE_SIZE,
     data_size=DATA_SIZE,
@@ -280,10 +281,12 @@ def spoil_again(good: Evidence, *changes: Change) -> Evidence:
     return good.model_copy(update={"after_again": again})
 
 
-def failed(spoilt: Evidence, expectation: Expectation = EXPECTATION, against: Evidence | None = None) -> dict[str, str]:
+def failed(
+    spoilt: Evidence, expectation: PoolExpectation = EXPECTATION, against: Evidence | None = None
+) -> dict[str, str]:
     """The reason of each clause that fails, but for C13: it holds any difference against the state, and so would
     fail in nearly every test."""
-    verdicts = judge(spoilt, against or reference(), expectation)
+    verdicts = judge(spoilt, against or reference(), expectation, FAMILY)
     return {c: v.reason for c, v in verdicts.items() if v.status == "fail" and c != "C13"}
 
 

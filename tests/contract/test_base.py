@@ -7,6 +7,7 @@ from crashinit.model.observation import Exercise, ThinDevice
 from tests.contract.builder import (
     BASE_SIZE,
     EXPECTATION,
+    FAMILY,
     OF_OTHER_FAULTS,
     Change,
     add,
@@ -120,7 +121,7 @@ def test_a_file_system_that_nothing_checks_is_no_pass() -> None:
     """Without a check nobody knows whether it is clean, and that is the harness's want."""
     btrfs = EXPECTATION.model_copy(update={"fstype": "btrfs"})
     unchecked = spoil(evidence(), change_part("base", fstype="btrfs", check_argv=[]))
-    verdict = judge(unchecked, reference(), btrfs)["C07"]
+    verdict = judge(unchecked, reference(), btrfs, FAMILY)["C07"]
 
     assert (verdict.status, verdict.unseen) == ("fail", True)
     assert verdict.reason == "the harness has no check for the base's file system 'btrfs'"
@@ -153,7 +154,7 @@ def test_a_base_that_cannot_be_used_fails_c08_alone() -> None:
 def test_a_base_that_the_harness_could_not_try_is_no_failure_of_the_driver() -> None:
     """Without its own tools the harness cannot say whether the base is of use."""
     tool = Exercise(ok=False, stage="mount", message="'blkid' could not be run", unseen=True)
-    verdict = judge(evidence().model_copy(update={"exercise": tool}), reference(), EXPECTATION)["C08"]
+    verdict = judge(evidence().model_copy(update={"exercise": tool}), reference(), EXPECTATION, FAMILY)["C08"]
 
     assert (verdict.status, verdict.unseen) == ("fail", True)
 
@@ -169,7 +170,7 @@ def test_an_exercise_that_hangs_is_the_drivers_failure_and_ends_the_trial() -> N
 def test_unknown_metadata_leaves_its_clauses_unjudged() -> None:
     """Where the metadata's format is unknown, what needs it is n/a with that reason, never a pass."""
     unknown = EXPECTATION.model_copy(update={"metadata_format": "none"})
-    verdicts = judge(evidence(), evidence(), unknown)
+    verdicts = judge(evidence(), evidence(), unknown, FAMILY)
 
     unjudged = {clause for clause, verdict in verdicts.items() if verdict.status == "n/a"}
     assert {"C05", "C06", "C09", "C12", "C18"} == unjudged - OF_OTHER_FAULTS

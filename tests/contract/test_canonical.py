@@ -2,12 +2,11 @@
 
 import pytest
 from crashinit.contract.canonical import canonical, differences, mask, masked
-from crashinit.contract.clauses import CLAUSES
 from crashinit.model.observation import DmDevice, FileEntry, Mount, Observation
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.contract.builder import EXPECTATION, add, attached, observe
+from tests.contract.builder import EXPECTATION, FAMILY, add, attached, observe
 
 numbers = st.integers(0, 255)
 
@@ -38,7 +37,7 @@ def test_the_order_of_a_list_does_not_show(order: list[int]) -> None:
     assert canonical(observation, EXPECTATION) == canonical(shuffled, EXPECTATION)
 
 
-@given(clause=st.sampled_from([*CLAUSES]), user_data=st.booleans())
+@given(clause=st.sampled_from([*FAMILY.clauses]), user_data=st.booleans())
 def test_masking_twice_is_masking_once(clause: str, user_data: bool) -> None:
     """What a mask leaves, it leaves again; and it adds nothing."""
     state = canonical(observe(user_data=user_data), EXPECTATION)
@@ -121,5 +120,5 @@ def test_each_allowance_names_its_clauses_and_reason_and_can_apply() -> None:
 
     for allowance in mask():
         assert allowance.reason.endswith(".")
-        assert set(allowance.clauses) <= CLAUSES.keys()
+        assert set(allowance.clauses) <= FAMILY.clauses.keys()
         assert masked(state, allowance.clauses[0], [allowance]) != state

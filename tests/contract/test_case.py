@@ -7,7 +7,7 @@ import pytest
 from crashinit.contract.judge import judge
 from crashinit.model.observation import Evidence, Observation
 
-from tests.contract.builder import BASE_SIZE, EXPECTATION, evidence, operation, replace, run
+from tests.contract.builder import BASE_SIZE, EXPECTATION, FAMILY, evidence, operation, replace, run
 
 CONTAINERD = EXPECTATION.model_copy(update={"metadata_format": "containerd"})
 ACTIVATED = 4
@@ -49,14 +49,14 @@ def used(*, fault: str = "kill", **records: Any) -> Evidence:
 
 
 def failures(found: Evidence) -> dict[str, str]:
-    verdicts = judge(found, used(), CONTAINERD)
+    verdicts = judge(found, used(), CONTAINERD, FAMILY)
     return {clause: verdict.reason for clause, verdict in verdicts.items() if verdict.status == "fail"}
 
 
 @pytest.mark.parametrize("fault", ["kill", "power-cut"])
 def test_records_in_order_pass_every_clause(fault: str) -> None:
     """No clause on records fails, and those that containerd's can answer are judged."""
-    verdicts = judge(used(fault=fault), used(), CONTAINERD)
+    verdicts = judge(used(fault=fault), used(), CONTAINERD, FAMILY)
 
     assert failures(used(fault=fault)) == {}
     assert {verdicts[clause].status for clause in ("C05", "C06", "C07", "C11", "C12", "C13")} == {"pass"}
@@ -84,7 +84,7 @@ def test_a_record_that_is_wrong_fails_the_clause_that_asks_for_it(
 
 def test_a_format_without_a_place_for_the_uuid_owes_none() -> None:
     """C18 is n/a with its reason; a file system that is not there still fails C07."""
-    identity = judge(used(), used(), CONTAINERD)["C18"]
+    identity = judge(used(), used(), CONTAINERD, FAMILY)["C18"]
     assert (identity.status, identity.reason) == ("n/a", "the driver's records have no place for the base's UUID")
 
     good = used()

@@ -8,6 +8,7 @@ from crashinit.model.observation import Evidence, PoolMetadata
 
 from tests.contract.builder import (
     EXPECTATION,
+    FAMILY,
     Change,
     change_part,
     evidence,
@@ -37,12 +38,12 @@ def used() -> Evidence:
 
 def test_kept_data_pass_c12() -> None:
     """The same digest and the same record before and after are kept data."""
-    assert judge(used(), reference(user_data=True), EXPECTATION)["C12"].status == "pass"
+    assert judge(used(), reference(user_data=True), EXPECTATION, FAMILY)["C12"].status == "pass"
 
 
 def test_a_fresh_root_has_nothing_to_keep() -> None:
     """Without a state before the fault the clause is n/a, not passed."""
-    assert judge(evidence(), reference(), EXPECTATION)["C12"].status == "n/a"
+    assert judge(evidence(), reference(), EXPECTATION, FAMILY)["C12"].status == "n/a"
 
 
 @pytest.mark.parametrize(
@@ -105,7 +106,7 @@ def test_a_lost_device_fails_c12() -> None:
 
 def test_data_that_were_not_read_are_no_pass() -> None:
     """Without digests nothing can be compared, and that is the harness's fault."""
-    verdict = judge(spoil(used(), change_layer(digest="")), reference(user_data=True), EXPECTATION)["C12"]
+    verdict = judge(spoil(used(), change_layer(digest="")), reference(user_data=True), EXPECTATION, FAMILY)["C12"]
 
     assert (verdict.status, verdict.unseen) == ("fail", True)
 
@@ -113,7 +114,7 @@ def test_data_that_were_not_read_are_no_pass() -> None:
 def test_a_root_without_a_pool_had_nothing_to_keep() -> None:
     """A fault before the first pool was made can have lost nothing."""
     empty = replace(USED, pool=None, base=None, metadata={})
-    verdict = judge(used().model_copy(update={"before": empty}), reference(), EXPECTATION)["C12"]
+    verdict = judge(used().model_copy(update={"before": empty}), reference(), EXPECTATION, FAMILY)["C12"]
 
     assert verdict.status == "n/a"
 
@@ -121,7 +122,7 @@ def test_a_root_without_a_pool_had_nothing_to_keep() -> None:
 def test_recorded_devices_whose_pool_was_not_read_are_no_pass() -> None:
     """Devices were on record, so there was something to keep, and nobody looked at it."""
     unread = replace(USED, pool=None)
-    verdict = judge(used().model_copy(update={"before": unread}), reference(), EXPECTATION)["C12"]
+    verdict = judge(used().model_copy(update={"before": unread}), reference(), EXPECTATION, FAMILY)["C12"]
 
     assert (verdict.status, verdict.unseen) == ("fail", True)
 

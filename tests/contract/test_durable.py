@@ -8,6 +8,7 @@ from crashinit.model.observation import Evidence, ThinDevice
 
 from tests.contract.builder import (
     EXPECTATION,
+    FAMILY,
     Change,
     change_part,
     evidence,
@@ -26,7 +27,7 @@ def cut_after_success(**keywords: Any) -> Evidence:
 
 
 def verdict(found: Evidence, **keywords: Any) -> tuple[str, str]:
-    judged = judge(found, reference(**keywords), EXPECTATION)["C14"]
+    judged = judge(found, reference(**keywords), EXPECTATION, FAMILY)["C14"]
     return judged.status, judged.reason
 
 
@@ -51,8 +52,8 @@ def test_a_base_that_nobody_could_see() -> None:
     """Where nothing records the base and it was inactive, whether it was kept cannot be told; a lost device can."""
     unknown = EXPECTATION.model_copy(update={"metadata_format": "none"})
     unseen = reference().model_copy(update={"after": observe().model_copy(update={"base": None})})
-    verdict = judge(cut_after_success(), unseen, unknown)["C14"]
-    lost = judge(spoil(cut_after_success(), change_part("pool", thin_devices=[])), unseen, unknown)["C14"]
+    verdict = judge(cut_after_success(), unseen, unknown, FAMILY)["C14"]
+    lost = judge(spoil(cut_after_success(), change_part("pool", thin_devices=[])), unseen, unknown, FAMILY)["C14"]
 
     assert (verdict.status, lost.status) == ("n/a", "fail")
 

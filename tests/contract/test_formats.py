@@ -5,7 +5,7 @@ import json
 import pytest
 from crashinit.contract import formats
 from crashinit.contract.formats import DeviceRecord, TransactionRecord, read_containerd, read_docker
-from crashinit.guest.probe import record_text
+from crashinit.families.thinpool.guest.records import record_text
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -6,7 +6,7 @@ import pytest
 from crashinit.contract.judge import judge, restarts
 from crashinit.model.observation import Evidence, OperationRecord, Run
 
-from .builder import EXPECTATION, evidence, reference, run
+from .builder import EXPECTATION, FAMILY, evidence, reference, run
 
 
 def struck(kind: str = "loop.configure", thing: str = "data", **detail: str) -> OperationRecord:
@@ -30,7 +30,7 @@ def failed_call(**ending: Any) -> Evidence:
 
 
 def verdict(case: Evidence, clause: str = "C15") -> tuple[str, str]:
-    found = judge(case, reference(), EXPECTATION)[clause]
+    found = judge(case, reference(), EXPECTATION, FAMILY)[clause]
     return found.status, found.reason
 
 

@@ -3,7 +3,6 @@
 from typing import Any
 
 import pytest
-from crashinit.contract.clauses import CLAUSES
 from crashinit.contract.judge import judge, outcome, restarts, without_fault
 from crashinit.contract.leftovers import PARTS
 from crashinit.contract.verdict import SHOWN, Verdict
@@ -12,12 +11,23 @@ from crashinit.text.printable import LIMIT
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.contract.builder import EXPECTATION, add, change_pool, evidence, failed, operation, reference, run, spoil
+from tests.contract.builder import (
+    EXPECTATION,
+    FAMILY,
+    add,
+    change_pool,
+    evidence,
+    failed,
+    operation,
+    reference,
+    run,
+    spoil,
+)
 
 
 def end(spoilt: Evidence) -> tuple[str, str]:
     """The outcome and reason of a trial with this evidence."""
-    return outcome(judge(spoilt, reference(), EXPECTATION), spoilt)
+    return outcome(judge(spoilt, reference(), EXPECTATION, FAMILY), spoilt, FAMILY)
 
 
 def test_good_evidence_converges() -> None:
@@ -99,8 +109,8 @@ def test_what_could_not_be_observed_without_a_fault_is_never_the_drivers_failure
     blind = reference(user_data=True).model_copy(update={"after": used.after.model_copy(update=gap)})
     before = used.model_copy(update={"before": used.before.model_copy(update=gap)})
 
-    assert outcome(judge(used, blind, EXPECTATION), used)[0] == "error"
-    assert outcome(judge(before, reference(user_data=True), EXPECTATION), before)[0] == "error"
+    assert outcome(judge(used, blind, EXPECTATION, FAMILY), used, FAMILY)[0] == "error"
+    assert outcome(judge(before, reference(user_data=True), EXPECTATION, FAMILY), before, FAMILY)[0] == "error"
 
 
 def test_a_failure_counts_more_than_what_was_not_seen() -> None:
@@ -122,9 +132,9 @@ def test_a_reference_is_judged_by_itself() -> None:
     """An init without a fault is fit to compare with if every clause passes over its own evidence."""
     good = evidence().model_copy(update={"fired": None})
 
-    assert without_fault(good, EXPECTATION) == ("converged", "")
-    assert without_fault(spoil(good, add("unseen", "the kernel's log is lost")), EXPECTATION)[0] == "error"
-    assert without_fault(spoil(good, change_pool(suspended=True)), EXPECTATION)[0] == "diverged"
+    assert without_fault(good, EXPECTATION, FAMILY) == ("converged", "")
+    assert without_fault(spoil(good, add("unseen", "the kernel's log is lost")), EXPECTATION, FAMILY)[0] == "error"
+    assert without_fault(spoil(good, change_pool(suspended=True)), EXPECTATION, FAMILY)[0] == "diverged"
 
 
 def test_a_reason_holds_nothing_that_a_terminal_obeys() -> None:
@@ -142,7 +152,7 @@ def test_evidence_of_the_first_format_is_judged_with_that_of_the_second() -> Non
     bare = [FileEntry(path=f.path, kind=f.kind, mode=f.mode, size=f.size) for f in old.after.files]
     first = old.model_copy(update={"after": old.after.model_copy(update={"files": bare, "format": 1})})
 
-    assert outcome(judge(evidence(), first, EXPECTATION), evidence()) == ("converged", "")
+    assert outcome(judge(evidence(), first, EXPECTATION, FAMILY), evidence(), FAMILY) == ("converged", "")
 
 
 def test_a_problem_fails_only_the_clauses_that_need_the_part() -> None:
@@ -155,17 +165,17 @@ def test_a_problem_fails_only_the_clauses_that_need_the_part() -> None:
 
 def test_a_clause_that_was_not_judged_makes_an_error() -> None:
     """Verdicts of an older table are not enough for a pass."""
-    verdicts = judge(evidence(), reference(), EXPECTATION)
+    verdicts = judge(evidence(), reference(), EXPECTATION, FAMILY)
     del verdicts["C09"]
 
-    assert outcome(verdicts, evidence()) == ("error", "C09 transaction: it was not judged")
+    assert outcome(verdicts, evidence(), FAMILY) == ("error", "C09 transaction: it was not judged")
 
 
 def test_a_trial_of_which_nothing_could_be_judged_is_an_error() -> None:
     """All clauses n/a is a vacuous trial."""
-    nothing = dict.fromkeys(CLAUSES, Verdict("n/a", "for a reason"))
+    nothing = dict.fromkeys(FAMILY.clauses, Verdict("n/a", "for a reason"))
 
-    assert outcome(nothing, evidence())[0] == "error"
+    assert outcome(nothing, evidence(), FAMILY)[0] == "error"
 
 
 def test_a_clause_that_cannot_apply_gives_the_stated_reason() -> None:
@@ -173,7 +183,7 @@ def test_a_clause_that_cannot_apply_gives_the_stated_reason() -> None:
     exempt = EXPECTATION.model_copy(update={"not_applicable": {"C04": "the daemon keeps its pool"}})
     spoilt = spoil(evidence(), change_pool(suspended=True))
 
-    assert Verdict("n/a", "the daemon keeps its pool") == judge(spoilt, reference(), exempt)["C04"]
+    assert Verdict("n/a", "the daemon keeps its pool") == judge(spoilt, reference(), exempt, FAMILY)["C04"]
 
 
 @pytest.mark.parametrize("status", ["fail", "n/a"])
@@ -193,14 +203,16 @@ def test_evidence_can_be_judged_again_offline() -> None:
     """Stored as JSON and read back, evidence leads to the same verdicts."""
     again = Evidence.model_validate_json(evidence(user_data=True).model_dump_json())
 
-    assert judge(again, reference(), EXPECTATION) == judge(evidence(user_data=True), reference(), EXPECTATION)
+    assert judge(again, reference(), EXPECTATION, FAMILY) == judge(
+        evidence(user_data=True), reference(), EXPECTATION, FAMILY
+    )
 
 
 def test_a_reference_without_its_state_makes_an_error() -> None:
     """There is nothing to be equivalent to."""
     blind = reference().model_copy(update={"after": None})
 
-    assert outcome(judge(evidence(), blind, EXPECTATION), evidence())[0] == "error"
+    assert outcome(judge(evidence(), blind, EXPECTATION, FAMILY), evidence(), FAMILY)[0] == "error"
 
 
 def test_a_daemon_in_which_the_fault_never_struck_still_runs() -> None:

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 from crashinit.adapters import load
-from crashinit.adapters.expectation import expectation_of
 from crashinit.contract.judge import without_fault
 from crashinit.run.kept import read_prepared
 
@@ -23,6 +22,6 @@ def test_published_references_pass(out: Path) -> None:
     adapter = load(prepared.trials[0].driver)
 
     assert {
-        setup.given: without_fault(evidence, expectation_of(adapter, setup.options, setup.deadline))
+        setup.given: without_fault(evidence, adapter.expectation(setup.options, setup.deadline), adapter.kind)
         for setup, evidence in prepared.references.items()
     } == {setup.given: ("converged", "") for setup in prepared.references}

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from tests.contract.builder import (
     EXPECTATION,
+    FAMILY,
     OF_OTHER_FAULTS,
     Change,
     add,
@@ -66,7 +67,7 @@ def test_without_success_nothing_later_is_judged() -> None:
             "after_shutdown": None,
         }
     )
-    verdicts = judge(wedged, reference(), EXPECTATION)
+    verdicts = judge(wedged, reference(), EXPECTATION, FAMILY)
 
     assert {"C01"} == failed(wedged).keys()
     unjudged = {c for c, v in verdicts.items() if v.status == "n/a"} - OF_OTHER_FAULTS
@@ -129,7 +130,7 @@ def test_recovery_may_use_up_ids_and_draw_a_new_uuid(
 ) -> None:
     """Another machine, more transactions, a skipped thin id and another UUID pass all clauses, C13 too."""
     other = evidence(inode=inode, transaction=transaction, base_id=base_id, uuid=uuid, pool_minor=minor)
-    statuses = {clause: v.status for clause, v in judge(other, reference(), EXPECTATION).items()}
+    statuses = {clause: v.status for clause, v in judge(other, reference(), EXPECTATION, FAMILY).items()}
 
     other_than_pass = {clause: status for clause, status in statuses.items() if status != "pass"}
     assert other_than_pass == dict.fromkeys({"C12"} | OF_OTHER_FAULTS, "n/a")
@@ -153,7 +154,7 @@ def test_recovery_may_use_up_ids_and_draw_a_new_uuid(
 def test_any_other_difference_fails_c13_alone(change: Change, said: str) -> None:
     """What no other clause names is still not the state of an init without faults."""
     spoilt = spoil(evidence(), change)
-    verdict = judge(spoilt, reference(), EXPECTATION)["C13"]
+    verdict = judge(spoilt, reference(), EXPECTATION, FAMILY)["C13"]
 
     assert failed(spoilt) == {}
     assert verdict.status == "fail"
@@ -164,4 +165,4 @@ def test_a_long_list_of_differences_is_cut_short() -> None:
     """The reason lists the first few differences and counts the others."""
     many = add("files", *(FileEntry(path=f"f{n}", kind="file", mode=0, size=0) for n in range(4)))
 
-    assert judge(spoil(evidence(), many), reference(), EXPECTATION)["C13"].reason.endswith("; and 12 more")
+    assert judge(spoil(evidence(), many), reference(), EXPECTATION, FAMILY)["C13"].reason.endswith("; and 12 more")

@@ -5,7 +5,6 @@ from dataclasses import replace
 
 import pytest
 from crashinit.adapters import load
-from crashinit.adapters.expectation import expectation_of
 from crashinit.contract.judge import judge, outcome
 from crashinit.machine.protocol import Provider
 from crashinit.model.observation import Evidence
@@ -45,5 +44,5 @@ def test_an_error_is_reported_or_tolerated(
     evidence, _ = runner.run(trial)
 
     assert evidence.fired is not None and evidence.fired.key == key
-    verdicts = judge(evidence, reference, expectation_of(load("reference"), (), 60.0))
-    assert outcome(verdicts, evidence) == ("converged", "")
+    verdicts = judge(evidence, reference, load("reference").expectation((), 60.0), load("reference").kind)
+    assert outcome(verdicts, evidence, load("reference").kind) == ("converged", "")

@@ -17,7 +17,7 @@ def test_archive() -> None:
 def test_payload_is_reproducible() -> None:
     """Equal sources give equal bytes, or every run would boot a template of its own."""
     assert payload() == payload()
-    assert b"payload/guest/agent.py\0" in payload()
+    assert b"payload/crashinit/guest/agent.py\0" in payload()
 
 
 def test_payload_begins_where_the_kernel_looks() -> None:

@@ -18,6 +18,7 @@ from datetime import date
 from email.parser import HeaderParser
 from pathlib import Path
 
+from crashinit import families
 from crashinit.adapters.adapter import HERE as ADAPTERS
 from crashinit.model.trial import Trial
 from crashinit.scenario.plan import trials
@@ -69,7 +70,7 @@ class Mutant:
         """The one trial that must catch it."""
         fault = {"fault": "errno", "errnos": [self.error]} if self.error else {"victims": [self.victim]}
         about = {"title": self.bug, "name": self.name, "given": self.given, "at": [self.at]}
-        planned = trials(Scenario.model_validate(about | fault), [], "reference")
+        planned = trials(Scenario.model_validate(about | fault), [], "reference", families.load())
         [trial] = [trial for trial in planned if trial.victim == self.victim]
         return trial
 

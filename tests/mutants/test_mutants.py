@@ -13,9 +13,8 @@ from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
+from crashinit import families
 from crashinit.adapters import load
-from crashinit.adapters.expectation import expectation_of
-from crashinit.contract.clauses import CLAUSES
 from crashinit.contract.judge import judge
 from crashinit.faults.powercut.plan import setup_of
 from crashinit.faults.powercut.runner import PowerCutRunner
@@ -77,7 +76,7 @@ def test_mutant_is_caught(
     trial = struck.trial
     with TrialRunner(provider, adapter) as runner:
         evidence, _ = runner.run(trial)
-    verdicts = judge(evidence, reference(trial.setup), expectation_of(adapter, (), trial.setup.deadline))
+    verdicts = judge(evidence, reference(trial.setup), adapter.expectation((), trial.setup.deadline), adapter.kind)
 
     assert evidence.fired is not None, f"'{struck.at}' did not occur"
     require(struck, {clause: verdict.reason for clause, verdict in verdicts.items() if verdict.status == "fail"})
@@ -87,14 +86,14 @@ def test_mutant_is_caught_by_power_cut(cut: Mutant, provider: Provider, tmp_path
     """After a power cut where the bug bites, the mutant breaks the clauses that its head names, and no others."""
     adapter = load(str(cut.adapter(tmp_path)))
     about = {"title": cut.bug, "fault": "power-cut", "given": cut.given, "at": [cut.at]}
-    setup = setup_of(Scenario.model_validate(about))
+    setup = setup_of(Scenario.model_validate(about), adapter)
     with PowerCutRunner(provider, adapter, tmp_path) as runner:
         recorded, undisturbed = runner.record(setup)
         state = recorded.states[cut.at, cut.victim]
         point = Point("", state.phase, recorded.operations[state.operation].n, cut.at)
         trial = Trial(cut.name, adapter.name, cut.name, setup, point, "power-cut", "machine", 1)
         evidence = runner.boot(trial, recorded, state, Seconds())
-    verdicts = judge(evidence, undisturbed, expectation_of(adapter, setup.options, setup.deadline))
+    verdicts = judge(evidence, undisturbed, adapter.expectation(setup.options, setup.deadline), adapter.kind)
 
     assert recorded.run.exit == 0, recorded.run.stderr
     require(cut, {clause: verdict.reason for clause, verdict in verdicts.items() if verdict.status == "fail"})
@@ -121,7 +120,7 @@ def test_mutant_is_caught_by_condition(conditioned: Mutant, tmp_path: Path) -> N
 def test_mutants_are_well_described() -> None:
     """There are at least 20 mutants; each names clauses that there are, each once, and a fault or a condition."""
     assert len(EVERY) >= 20
-    assert [m.name for m in EVERY if not m.caught_by <= set(CLAUSES)] == []
+    assert [m.name for m in EVERY if not m.caught_by <= set(families.load().clauses)] == []
     assert [m.name for m in EVERY if len(m.caught_by) < len(m.clauses + m.also) or not m.clauses] == []
     assert [m.name for m in EVERY if bool(m.at and m.victim) == bool(m.condition)] == []
     assert [m.name for m in EVERY if m.condition and not (CONDITIONS / m.condition.split("::")[0]).exists()] == []
@@ -131,7 +130,7 @@ def test_each_clause_has_a_mutant_of_its_own() -> None:
     """For each clause there is a bug that no other clause catches, but for those on the state as a whole."""
     alone = {mutant.clauses[0] for mutant in EVERY if len(mutant.clauses) == 1 and set(mutant.also) <= WHOLE}
 
-    assert set(CLAUSES) - alone == set()
+    assert set(families.load().clauses) - alone == set()
     assert {("C11",), ("C13",)} <= {mutant.clauses for mutant in EVERY if not set(mutant.also) - {"C13"}}
 
 

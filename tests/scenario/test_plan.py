@@ -7,6 +7,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
+from crashinit import families
 from crashinit.errors import UsageError
 from crashinit.model.trial import Trial
 from crashinit.scenario.errnos import ERRNOS, errors_of, number
@@ -18,6 +19,8 @@ from ..families.thinpool.test_steps import INIT, trace
 OPERATIONS = trace(*INIT)
 ROW = trace("exec mkfs.ext4", *["dev.write base mkfs.ext4"] * 9, "dev.fsync base mkfs.ext4", "exit driver")
 
+FAMILY = families.load()
+
 
 def scenario(**keys: object) -> Scenario:
     return Scenario.model_validate({"title": "t", "name": "s", **keys})
@@ -25,7 +28,7 @@ def scenario(**keys: object) -> Scenario:
 
 def test_all_boundaries_are_struck_once_by_each_victim() -> None:
     """'step: all' leaves no operation out, and no two trials have one id."""
-    plan = trials(scenario(step="all"), OPERATIONS, "d")
+    plan = trials(scenario(step="all"), OPERATIONS, "d", FAMILY)
 
     assert [trial.point.n for trial in plan] == [n for n in range(1, len(OPERATIONS) + 1) for _ in range(2)]
     assert len({trial.id for trial in plan}) == len(plan)
@@ -37,7 +40,7 @@ def test_ids_never_collide() -> None:
     words = ["file.create metadata/base", "file.create metadata-base", "file.create a b", "file.create a-b"]
     odd = [os.fsdecode(name) for name in ("file.create ä".encode(), "file.create ö".encode(), b"file.create \xe9")]
     operations = trace(*[f"{word} driver" for word in [*words, *odd] if " a b" not in word], "exit driver")
-    plan = trials(scenario(step="all"), operations, "d")
+    plan = trials(scenario(step="all"), operations, "d", FAMILY)
 
     assert len({trial.id for trial in plan}) == len(plan) == 2 * len(operations)
     keys = [f"{word}#1" for word in [*words, *odd]]
@@ -77,7 +80,7 @@ def test_quoting_can_be_undone(word: str) -> None:
 
 def test_a_plan_with_a_doubled_id_is_refused(tmp_path: Path) -> None:
     """The results of one trial would be taken for the other's: neither written nor read."""
-    trial = trials(scenario(step="all"), OPERATIONS, "d")[0]
+    trial = trials(scenario(step="all"), OPERATIONS, "d", FAMILY)[0]
     with pytest.raises(UsageError, match=f"2 trials of the plan have the id '{trial.id}'"):
         write(tmp_path / "plan.json", [trial, trial])
     assert not (tmp_path / "plan.json").exists()
@@ -104,7 +107,7 @@ def test_what_is_no_plan_is_one_sentence(tmp_path: Path, text: str) -> None:
 @pytest.mark.parametrize("change", [{"actor": "udev"}, {"restarts": "many"}, {"setup": {}}, {"point": None}])
 def test_a_trial_of_another_version_is_not_run_as_another_trial(tmp_path: Path, change: dict[str, object]) -> None:
     """A key that this version does not know, or of a wrong type, refuses the plan."""
-    trial = trials(scenario(step="all"), OPERATIONS, "d")[0]
+    trial = trials(scenario(step="all"), OPERATIONS, "d", FAMILY)[0]
     (tmp_path / "plan.json").write_text(json.dumps([{**trial.as_json(), **change}]))
 
     with pytest.raises(UsageError, match="is not a plan of this version"):
@@ -115,23 +118,23 @@ def test_an_exploration_can_be_narrowed_to_steps_and_says_so() -> None:
     """'steps' drops the boundaries of the others, and their number is printed."""
     narrowed = scenario(step="all", steps=["mkfs"])
 
-    assert {trial.point.step for trial in trials(narrowed, OPERATIONS, "d")} == {"mkfs"}
-    assert left_out(narrowed, OPERATIONS) == [f"s: {len(OPERATIONS) - 4} boundaries in other steps than mkfs"]
+    assert {trial.point.step for trial in trials(narrowed, OPERATIONS, "d", FAMILY)} == {"mkfs"}
+    assert left_out(narrowed, OPERATIONS, FAMILY) == [f"s: {len(OPERATIONS) - 4} boundaries in other steps than mkfs"]
 
 
 def test_an_operation_fails_only_with_errors_that_it_may_return() -> None:
     """Each possible error is injected once and always; the end of a process cannot fail."""
-    plan = trials(scenario(step="all", fault="errno"), OPERATIONS, "d")
+    plan = trials(scenario(step="all", fault="errno"), OPERATIONS, "d", FAMILY)
 
     for operation in OPERATIONS:
         found = {(trial.error, trial.victim) for trial in plan if trial.point.operation == operation.key}
         assert found == {(name, lasting) for name in errors_of(operation.kind) for lasting in ("once", "always")}
-    assert "cannot fail" in left_out(scenario(step="all", fault="errno"), OPERATIONS)[0]
+    assert "cannot fail" in left_out(scenario(step="all", fault="errno"), OPERATIONS, FAMILY)[0]
 
 
 def test_only_the_chosen_errors_are_injected() -> None:
     """'errnos' narrows the errors; an operation that returns none of them is not struck."""
-    plan = trials(scenario(step="all", fault="errno", errnos=["EBUSY"]), OPERATIONS, "d")
+    plan = trials(scenario(step="all", fault="errno", errnos=["EBUSY"]), OPERATIONS, "d", FAMILY)
 
     assert {trial.error for trial in plan} == {"EBUSY"}
     assert {trial.point.operation.split()[0] for trial in plan} <= {
@@ -150,16 +153,16 @@ def test_representative_points_keep_first_middle_and_last_of_a_row() -> None:
     thin, full = scenario(step="all", representative=True), scenario(step="all")
 
     assert in_rows(ROW) == {2, 3, 4, 6, 7, 8}
-    assert [trial.point.n for trial in trials(thin, ROW, "d")[::2]] == [1, 2, 6, 10, 11, 12]
-    assert len(trials(full, ROW, "d")) == 2 * len(ROW)
-    assert "6 operations in rows" in left_out(thin, ROW)[0]
-    assert left_out(full, ROW) == []
+    assert [trial.point.n for trial in trials(thin, ROW, "d", FAMILY)[::2]] == [1, 2, 6, 10, 11, 12]
+    assert len(trials(full, ROW, "d", FAMILY)) == 2 * len(ROW)
+    assert "6 operations in rows" in left_out(thin, ROW, FAMILY)[0]
+    assert left_out(full, ROW, FAMILY) == []
 
 
 def test_a_second_crash_strikes_the_re_init_and_remembers_the_first() -> None:
     """The point is of the re-init, the id tells both, and the trial survives its plan file."""
-    first = trials(scenario(step="all"), OPERATIONS, "d")[7]
-    second = second_crashes(first, ROW)
+    first = trials(scenario(step="all"), OPERATIONS, "d", FAMILY)[7]
+    second = second_crashes(first, ROW, FAMILY)
 
     assert [trial.point.operation for trial in second] == [operation.key for operation in ROW]
     assert all(trial.earlier == first.point and trial.id.startswith(f"{first.id}/then/") for trial in second)
@@ -169,8 +172,8 @@ def test_a_second_crash_strikes_the_re_init_and_remembers_the_first() -> None:
 @pytest.mark.parametrize(("count", "budget"), [(1000, 200), (201, 200), (200, 200), (5, 200), (7, 3)])
 def test_a_sample_is_as_large_as_the_budget_and_spread_over_all(count: int, budget: int) -> None:
     """No trial twice, the plan's order, no gap larger than any other by more than one; the same on each call."""
-    first = trials(scenario(step="all"), OPERATIONS, "d")[0]
-    plan = second_crashes(first, trace(*["dev.write base mkfs.ext4"] * count))
+    first = trials(scenario(step="all"), OPERATIONS, "d", FAMILY)[0]
+    plan = second_crashes(first, trace(*["dev.write base mkfs.ext4"] * count), FAMILY)
     sample = spread(plan, budget)
     places = [plan.index(trial) for trial in sample]
     gaps = {after - before for before, after in itertools.pairwise(places)}

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 
 import pytest
 from crashinit.adapters import Adapter, load
-from crashinit.adapters.expectation import expectation_of
 from crashinit.contract.judge import judge, outcome
 from crashinit.machine.protocol import Provider
 from crashinit.model.observation import Evidence
@@ -54,8 +53,8 @@ def runner(provider: Provider, adapter: Adapter) -> Iterator[TrialRunner]:
 
 def end(runner: TrialRunner, evidence: Evidence) -> tuple[str, str]:
     """Outcome and reason by the whole contract, with the evidence for its own reference: only the hang counts here."""
-    expectation = expectation_of(runner.adapter, (), SETUP.deadline)
-    return outcome(judge(evidence, evidence, expectation), evidence)
+    expectation = runner.adapter.expectation((), SETUP.deadline)
+    return outcome(judge(evidence, evidence, expectation, runner.adapter.kind), evidence, runner.adapter.kind)
 
 
 def test_a_re_init_that_hangs_in_the_kernel_is_the_drivers_failure(runner: TrialRunner) -> None:

@@ -6,13 +6,12 @@ from pathlib import Path
 
 import pytest
 from crashinit.adapters import load
-from crashinit.adapters.expectation import expectation_of
 from crashinit.contract.judge import judge, outcome
 from crashinit.contract.verdict import Verdict
-from crashinit.families.thinpool.steps import READS
 from crashinit.machine.protocol import Provider
 from crashinit.machine.provider import get_provider
 from crashinit.model.observation import Evidence, Run
+from crashinit.model.operations import READS
 from crashinit.model.trial import Point, Setup, Trial
 from crashinit.trial.runner import TrialRunner
 
@@ -82,12 +81,12 @@ def error(point: Point, name: str, lasting: str) -> Trial:
 
 
 def judged(evidence: Evidence, reference: Evidence) -> dict[str, Verdict]:
-    return judge(evidence, reference, expectation_of(load("reference"), (), 60.0))
+    return judge(evidence, reference, load("reference").expectation((), 60.0), load("reference").kind)
 
 
 def end(evidence: Evidence, reference: Evidence) -> tuple[str, str]:
     """Outcome and reason by the whole contract."""
-    return outcome(judged(evidence, reference), evidence)
+    return outcome(judged(evidence, reference), evidence, load("reference").kind)
 
 
 def calls(run: Run) -> list[tuple[str, str]]:
@@ -222,7 +221,7 @@ def test_a_daemon_whose_one_more_init_fails_breaks_the_clause_on_one_more_init(
     """There is nothing to shut down then, which is no error of the harness; what is left is looked at all the same."""
     with daemon("mkdir {root} || exit 3; echo up; exec sleep 1000") as runner:
         evidence, _ = runner.reference(SETUP)
-    verdicts = judge(evidence, evidence, expectation_of(runner.adapter, (), 60.0))
+    verdicts = judge(evidence, evidence, runner.adapter.expectation((), 60.0), runner.adapter.kind)
 
     assert evidence.again is not None and evidence.again.exit == 3
     assert evidence.shutdown is None
@@ -237,7 +236,7 @@ def test_a_daemon_that_hangs_at_its_end_is_judged_for_it(daemon: Callable[[str],
     body = 'trap "" TERM; mkdir -p {root}; echo up; while :; do sleep 0.1; done'
     with daemon(body) as runner:
         evidence, _ = runner.reference(replace(SETUP, deadline=3.0))
-    verdicts = judge(evidence, evidence, expectation_of(runner.adapter, (), 3.0))
+    verdicts = judge(evidence, evidence, runner.adapter.expectation((), 3.0), runner.adapter.kind)
 
     assert [run.timed_out for run in evidence.stops] == [True]
     assert verdicts["C04"].reason.startswith("before one more init the daemon did not end in time")

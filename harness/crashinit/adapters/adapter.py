@@ -4,10 +4,12 @@ import difflib
 import importlib.util
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Self
 
 from pydantic import (
     AfterValidator,
@@ -17,14 +19,16 @@ from pydantic import (
     PrivateAttr,
     TypeAdapter,
     ValidationError,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
 
-from crashinit.contract.clauses import CLAUSES
-from crashinit.contract.expectation import Expectation
+from crashinit import families
+from crashinit.contract import formats
+from crashinit.contract.expectation import Asked, Expectation
+from crashinit.contract.family import Family, by_patterns
 from crashinit.errors import UsageError
-from crashinit.families.thinpool.steps import STEPS
 from crashinit.files import refused, textfile, tomlfile
 from crashinit.machine.guests.packages import wrong
 from crashinit.machine.protocol import Machine
@@ -35,10 +39,7 @@ HERE = Path(__file__).parent
 NAME_LIMIT = 64  # characters
 NAME = re.compile(rf"[A-Za-z0-9][A-Za-z0-9._+-]{{,{NAME_LIMIT - 1}}}", re.ASCII)
 NAME_IS = f"letters, digits and '._+-', at most {NAME_LIMIT} of them, a letter or digit first"
-# What [expect] may say: the rest of an Expectation comes from the adapter's other keys, or is no string and no number.
-EXPECTED = [
-    key for key in Expectation.model_fields if key not in ("metadata_format", "deadline", "features", "not_applicable")
-]
+PARTS = "/opt/crashinit"  # of the machine: the agent imports from here
 PYTHON = "python:"  # what the name of an importable Python package begins with
 PATH_MAX, NAME_MAX = 4096, 255  # bytes, <linux/limits.h>
 SOCKET_PATH_MAX = 108  # bytes, sun_path in unix(7)
@@ -144,6 +145,8 @@ class Devices(Part):
     base: str = ""
     data: str = ""  # file or block device with the pool's data
     metadata: str = ""  # file or block device with the pool's metadata
+    group: str = ""  # of logical volumes
+    prefixes: tuple[str, ...] = ()  # what the names of other dm devices of the driver begin with
 
 
 class Populate(Part):
@@ -152,6 +155,35 @@ class Populate(Part):
     create: tuple[str, ...]
     mount: tuple[str, ...]
     unmount: tuple[str, ...]
+    remove: tuple[str, ...] = ()
+
+
+class Volume(Part):
+    """Where the base is, and how a user's volume is made, mounted and removed: commands with {root} and {id}."""
+
+    device: GuestPathOrNone = ""  # the base is this block device
+    mounted: str = ""  # the base is what is mounted at, or below, this directory
+    command: tuple[str, ...] = ()  # prints one of the two
+    subvolume: bool = False  # the directory is a subvolume of its own
+    create: tuple[str, ...] = ()
+    mount: tuple[str, ...] = ()  # prints the mount point
+    unmount: tuple[str, ...] = ()
+    remove: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> Self:
+        if sum(map(bool, (self.device, self.mounted, self.command))) > 1:
+            raise ValueError("give one of 'device', 'mounted' and 'command'")
+        given = [key for key in ("create", "mount", "unmount") if getattr(self, key)]
+        if 0 < len(given) < 3:
+            raise ValueError("a user's volume needs 'create', 'mount' and 'unmount'")
+        return self
+
+
+class Records(Part):
+    """How the driver's records are had, without a reader of ours: a command that prints one JSON document."""
+
+    command: tuple[str, ...] = Field(min_length=1)
 
 
 class Adapter(Part):
@@ -159,6 +191,7 @@ class Adapter(Part):
 
     name: str
     title: str = Field(min_length=1, max_length=200)
+    family: str = families.DEFAULT
     root: GuestPath
     # the directory above the root that holds all that belongs to the driver; "": the root
     data_root: GuestPathOrNone = ""
@@ -168,13 +201,19 @@ class Adapter(Part):
     shutdown: tuple[str, ...] = ()  # a daemon is ended by SIGTERM, and then by this if it is given
     option_flag: str = "--storage-opt"
     options: tuple[str, ...] = ()
-    metadata: Literal["docker", "containers-storage", "containerd", "none"] = "none"
-    expect: dict[str, str | int] = Field(default_factory=dict)  # of contract.expectation.Expectation
+    metadata: str = "none"  # the format of its records
+    records: Records | None = None
+    expect: dict[str, str | int] = Field(default_factory=dict)  # of its family's Expectation
+    differs: dict[str, str] = Field(default_factory=dict)  # facts of a state that each init makes anew -> why
     not_applicable: dict[str, str] = Field(default_factory=dict)  # clause -> why it cannot apply
     absent: dict[str, str] = Field(default_factory=dict)  # step -> why this driver's init does not have it
+    steps: dict[str, tuple[str, ...]] = Field(
+        default_factory=dict
+    )  # step -> what begins it, where the family's is wrong
     devices: Devices = Devices()
     install: Install = Install()
     populate: Populate | None = None
+    volume: Volume = Volume()
     directory: Path = HERE  # the directory that relative sources are meant from
 
     @model_validator(mode="before")
@@ -199,16 +238,37 @@ class Adapter(Part):
             raise ValueError("a title is one line of printable characters")
         return title
 
+    @field_validator("family")
+    @classmethod
+    def _is_a_family(cls, name: str) -> str:
+        try:
+            families.load(name)
+        except UsageError as error:
+            raise ValueError(str(error).rstrip(".")) from None
+        return name
+
+    @field_validator("metadata")
+    @classmethod
+    def _is_a_format(cls, name: str) -> str:
+        known = [form for form in formats.formats() if form != formats.COMMAND]
+        if name not in known:
+            raise ValueError(f"'metadata' is '{name}', but may only be {', '.join(map(repr, known))}")
+        return name
+
     @field_validator("expect", mode="before")
     @classmethod
-    def _can_be_expected(cls, given: Any) -> Any:
-        for key, value in given.items() if isinstance(given, dict) else ():
-            if key not in EXPECTED:
-                close = difflib.get_close_matches(key, EXPECTED, n=1) or EXPECTED
+    def _can_be_expected(cls, given: Any, info: ValidationInfo) -> Any:
+        if not isinstance(given, dict) or "family" not in info.data:
+            return given
+        kind: type[Expectation] = families.load(info.data["family"]).expectation
+        known = kind.fields_to_state()
+        for key, value in given.items():
+            if key not in known:
+                close = difflib.get_close_matches(key, known, n=1) or known
                 raise ValueError(f"'{key}' is nothing that can be expected: what can be is {', '.join(close)}")
             try:
-                kind: Any = Expectation.model_fields[key].annotation
-                TypeAdapter(kind).validate_python(value, strict=True)
+                form: Any = kind.model_fields[key].annotation
+                TypeAdapter(form).validate_python(value, strict=True)
             except ValidationError as error:
                 raise ValueError(
                     f"'{key}' is {refused.shown(value)}, but {refused.must(refused.first(error))}"
@@ -223,17 +283,24 @@ class Adapter(Part):
             for word in words:
                 if (found := PLACE.fullmatch(word)) and found[1] not in PLACES:
                     raise ValueError(f"'{name}' holds '{word}': what is filled in is {', '.join(map(repr, PLACES))}")
-        if unknown := set(self.not_applicable) - set(CLAUSES):
-            raise ValueError(
-                f"'not_applicable' names '{sorted(unknown)[0]}', which is no clause: they are {', '.join(CLAUSES)}"
-            )
-        if unknown := set(self.absent) - set(STEPS):
-            raise ValueError(f"'absent' names '{sorted(unknown)[0]}', which is no step: they are {', '.join(STEPS)}")
+        self._names("not_applicable", "clause", self.not_applicable, self.kind.clauses)
+        self._names("absent", "step", self.absent, self.kind.steps)
+        self._names("steps", "step", self.steps, self.kind.steps)
         return self
 
+    def _names(self, key: str, what: str, named: Iterable[str], known: Iterable[str]) -> None:
+        """Raise ValueError for a key of a table that names no clause or step."""
+        if unknown := sorted({*named} - {*known}):
+            raise ValueError(f"'{key}' names '{unknown[0]}', which is no {what}: they are {', '.join(known)}")
+
     def _commands(self) -> list[tuple[str, tuple[str, ...]]]:
-        populate = self.populate
-        inside = [(f"populate.{key}", getattr(populate, key)) for key in Populate.model_fields] if populate else []
+        parts = {"populate": self.populate, "volume": self.volume, "records": self.records}
+        inside = [
+            (f"{name}.{key}", words)
+            for name, part in parts.items()
+            for key in (type(part).model_fields if part else ())
+            if isinstance(words := getattr(part, key), tuple)
+        ]
         return [
             ("init", self.init),
             ("shutdown", self.shutdown),
@@ -250,9 +317,36 @@ class Adapter(Part):
     _places: dict[str, str] = PrivateAttr(default_factory=dict)  # source -> where the file names it; "": the file
 
     @property
-    def volume(self) -> str:
+    def kind(self) -> Family:
+        """Its family, with the adapter's own map of steps if it has one."""
+        family = families.load(self.family)
+        return replace(family, steps_of=partial(by_patterns, self.steps)) if self.steps else family
+
+    def without(self, step: str) -> str:
+        """Why its init does not have this step; "" if it may have it."""
+        if step and step not in ("all", *self.kind.steps):
+            return f"drivers of the family '{self.family}' have no such step"
+        return self.absent.get(step, "")
+
+    @property
+    def form(self) -> str:
+        """The format of its records."""
+        return formats.COMMAND if self.records else self.metadata
+
+    @property
+    def whole(self) -> str:
         """The directory that lies on a disk of its own when the power is cut."""
         return self.data_root or self.root
+
+    @property
+    def users(self) -> Volume | Populate | None:
+        """How a user's volume is made, mounted and removed; None if the adapter does not say."""
+        return self.volume if self.volume.create else self.populate
+
+    def expectation(self, options: Sequence[str], deadline: float) -> Expectation:
+        """What one init with these further storage options is to bring about. Raises UsageError."""
+        asked = Asked(deadline, (*self.options, *options), self.expect, self.form, self.not_applicable, self.differs)
+        return self.kind.expected(asked)
 
     def command(self, words: Sequence[str], options: Sequence[str] = (), **names: str) -> list[str]:
         """The argument vector of one of the driver's commands, with further storage options."""
@@ -267,15 +361,27 @@ class Adapter(Part):
                 argv.append(word)
         return argv
 
-    def probed(self) -> dict[str, str]:
-        """What the guest's probe is to look at."""
+    def probed(self) -> dict[str, Any]:
+        """What the guest's probe is to look at: what it knows by itself is left out."""
+        users = self.users
         spec = {
+            "part": self.kind.guest,
             "root": self.root,
-            "format": self.metadata,
+            "format": self.form,
             "pool_name": self.devices.pool,
             "base_name": self.devices.base,
             "data": self.devices.data,
             "metadata": self.devices.metadata,
+            "group": self.devices.group,
+            "prefixes": list(self.devices.prefixes),
+            "records": self.command(self.records.command) if self.records else [],
+            "device": self.volume.device,
+            "mounted": self.volume.mounted.replace("{root}", self.root),
+            "command": self.command(self.volume.command),
+            "subvolume": self.volume.subvolume,
+            "users": {key: self.command(getattr(users, key)) for key in ("create", "mount", "unmount", "remove")}
+            if users
+            else {},
         }
         return {key: value for key, value in spec.items() if value}
 
@@ -302,11 +408,22 @@ class Adapter(Part):
 
     def installed(self, machine: Machine) -> None:
         """Put the driver into a machine that has the adapter's packages. Raises UsageError, GuestError."""
-        upload(machine, self._uploads())
+        upload(machine, [*self._uploads(), part(self.kind)])
+        machine.call("part", name=self.kind.guest)  # in the template, so that no trial has to load it
         for file in self.install.files:
             machine.run("python3", "-m", "compileall", "-q", file.target)  # a failure costs time, nothing else
         # Under emulation, reading a program from the disk costs more than running it: have it in the page cache.
         machine.run("sh", "-c", 'cat "$(command -v "$0")" > /dev/null', self.init[0])
+
+
+def part(family: Family) -> Upload:
+    """A family's part of the probe, and where machines import it from. Raises UsageError."""
+    found = importlib.util.find_spec(family.guest)
+    if found is None or not found.submodule_search_locations:
+        raise UsageError(
+            f"the family '{family.name}' has its part of the probe in '{family.guest}', which is no package."
+        )
+    return Path(found.submodule_search_locations[0]), f"{PARTS}/{family.guest.replace('.', '/')}"
 
 
 def _strings(value: Any) -> str:

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from crashinit.contract.clauses import CLAUSES
+from crashinit import families
 from crashinit.errors import UsageError
 from crashinit.files import refused, textfile, tomlfile
 from crashinit.model.events import TrialResult
@@ -78,7 +78,7 @@ class Known(BaseModel):
 
     def title(self) -> str:
         """The entry in a few words."""
-        name = CLAUSES[self.clause].name if self.clause in CLAUSES else ""
+        name = known[self.clause].name if self.clause in (known := families.clauses()) else ""
         of = f" of {self.driver}" if self.driver else ""
         return f"{self.clause} {name}".rstrip() + f"{of}: {self.words}"
 
@@ -137,8 +137,8 @@ def seeds_of(result: TrialResult) -> frozenset[int]:
 
 
 def _clauses(named: list[str]) -> list[str]:
-    if unknown := [name for name in named if name not in CLAUSES]:
-        raise ValueError(f"'{unknown[0]}' is no clause: they are {', '.join(CLAUSES)}")
+    if unknown := [name for name in named if name not in families.clauses()]:
+        raise ValueError(f"'{unknown[0]}' is no clause: they are {', '.join(families.clauses())}")
     return named
 
 

@@ -5,10 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from crashinit import adapters
-from crashinit.adapters.expectation import expectation_of
 from crashinit.contract.judge import judge
 from crashinit.contract.verdict import Verdict
-from crashinit.families.thinpool.steps import STEPS, steps_of
 from crashinit.machine.provider import get_provider
 from crashinit.model.observation import Run
 from crashinit.model.trial import Setup
@@ -47,11 +45,12 @@ def check(
     with TrialRunner(get_provider(provider, note=note), adapter) as runner:
         evidence = init_without_faults(runner, setup)
     run = evidence.fault_run
-    steps = Counter(steps_of(run.operations))
+    family = adapter.kind
+    steps = Counter(family.steps_of(run.operations))
     return Check(
         run=run,
-        steps={step: steps[step] for step in STEPS if step in steps},
-        unexplained=[step for step in STEPS if step not in steps and step not in adapter.absent],
+        steps={step: steps[step] for step in family.steps if step in steps},
+        unexplained=[step for step in family.steps if step not in steps and step not in adapter.absent],
         denied=[step for step in adapter.absent if step in steps],
-        verdicts=judge(evidence, evidence, expectation_of(adapter, setup.options, setup.deadline)),
+        verdicts=judge(evidence, evidence, adapter.expectation(setup.options, setup.deadline), family),
     )

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from crashinit.adapters import load as load_adapter
+from crashinit.contract.family import Family
 from crashinit.errors import UsageError
-from crashinit.families.thinpool.steps import steps_of
 from crashinit.faults.powercut import plan as power_cuts
 from crashinit.faults.powercut.record import LoggedInit
 from crashinit.faults.powercut.runner import PowerCutRunner, recording_name
@@ -52,9 +52,10 @@ def prepare(scenarios: Sequence[Scenario], driver: str, provider: str, out: Path
             left_out.append(f"virtual time for power cuts: {IN_REAL_TIME}")
         if len(cuts) < len(scenarios):
             runner.driver_template()
+        family = runner.adapter.kind
         for scenario in scenarios:
             if scenario.fault == POWER_CUT:
-                setup = power_cuts.setup_of(scenario)
+                setup = power_cuts.setup_of(scenario, runner.adapter)
                 if setup not in recorded:
                     emit(
                         Note(
@@ -63,7 +64,7 @@ def prepare(scenarios: Sequence[Scenario], driver: str, provider: str, out: Path
                     )
                     recorded[setup], references[setup] = runner.record(setup)
                     refuse_unsound(references[setup], runner.adapter, setup)
-                planned, said = power_cuts.trials(scenario, recorded[setup], driver)
+                planned, said = power_cuts.trials(scenario, recorded[setup], driver, runner.adapter)
             else:
                 setup = plan.setup_of(scenario)
                 if setup not in references:
@@ -71,10 +72,13 @@ def prepare(scenarios: Sequence[Scenario], driver: str, provider: str, out: Path
                     references[setup] = init_without_faults(runner, setup)
                     refuse_unsound(references[setup], runner.adapter, setup)
                 operations = references[setup].fault_run.operations
-                planned, said = plan.trials(scenario, operations, driver), plan.left_out(scenario, operations)
+                planned, said = (
+                    plan.trials(scenario, operations, driver, family),
+                    plan.left_out(scenario, operations, family),
+                )
                 if scenario.step == "all":
                     said += _no_boundary_is_left(runner, scenario, setup, len(operations), emit)
-            absent = runner.adapter.absent.get(scenario.step or "")
+            absent = runner.adapter.without(scenario.step or "")
             if absent and all(trial.point.n == 0 for trial in planned):
                 planned, said = [], [f"{scenario.name}: no step '{scenario.step}': {absent}"]
             trials += planned
@@ -82,7 +86,7 @@ def prepare(scenarios: Sequence[Scenario], driver: str, provider: str, out: Path
         accel = runner.provider.accel
         adapter = runner.adapter
     plan.refuse_doubles(trials)
-    recordings = {recording_name(setup): init for setup, init in recorded.items()}
+    recordings = {recording_name(adapter, setup): init for setup, init in recorded.items()}
     return Prepared(trials, references, accel, left_out, recordings, adapter.name, adapter_digest(adapter))
 
 
@@ -104,7 +108,8 @@ def trace(driver: str, provider: str, setup: Setup, emit: Listener) -> list[tupl
     """The operations of one init without faults, each with its step."""
     with TrialRunner(get_provider(provider, note=lambda text: emit(Note(text))), load_adapter(driver)) as runner:
         operations = init_without_faults(runner, setup).fault_run.operations
-    return list(zip(steps_of(operations), operations, strict=True))
+        steps = runner.adapter.kind.steps_of(operations)
+    return list(zip(steps, operations, strict=True))
 
 
 def planned_before(scenarios: Sequence[Scenario], driver: str, out: Path) -> Prepared:
@@ -136,13 +141,14 @@ def second_faults(
     if any(trial.state for trial in trials):
         with make_runner(driver, provider, out) as runner:
             return power_cuts.second_cuts(runner, trials, budget)
-    every = [trial for first in trials for trial in _second_crashes(first, out)]
+    family = load_adapter(driver).kind
+    every = [trial for first in trials for trial in _second_crashes(first, out, family)]
     sample = plan.spread(every, budget)
     left = len(every) - len(sample)
     return sample, [f"{left} of {len(every)} second crashes: a sample of {len(sample)} is spread over all"] * bool(left)
 
 
-def _second_crashes(first: Trial, out: Path) -> list[Trial]:
+def _second_crashes(first: Trial, out: Path, family: Family) -> list[Trial]:
     """The crashes of a trial's re-init; none when another trial stands for it, or it has none."""
     try:
         evidence = stored(out, first.id)
@@ -150,4 +156,4 @@ def _second_crashes(first: Trial, out: Path) -> list[Trial]:
         return []
     if evidence.same_as or evidence.same_state_as or evidence.fired is None or not evidence.reinits:
         return []
-    return plan.second_crashes(first, evidence.reinits[0].operations)
+    return plan.second_crashes(first, evidence.reinits[0].operations, family)

@@ -3,7 +3,6 @@
 import shlex
 
 from crashinit.adapters import Adapter
-from crashinit.adapters.expectation import expectation_of
 from crashinit.contract.judge import judge, outcome, restarts
 from crashinit.contract.said import succeeded
 from crashinit.model.events import ClauseStatus, Outcome, TrialResult
@@ -18,8 +17,8 @@ def result_of(
     trial: Trial, evidence: Evidence, seconds: dict[str, float], reference: Evidence, adapter: Adapter
 ) -> TrialResult:
     """Judge a trial's evidence by the contract."""
-    verdicts = judge(evidence, reference, expectation_of(adapter, trial.setup.options, trial.setup.deadline))
-    verdict, reason = outcome(verdicts, evidence)
+    verdicts = judge(evidence, reference, adapter.expectation(trial.setup.options, trial.setup.deadline), adapter.kind)
+    verdict, reason = outcome(verdicts, evidence, adapter.kind)
     return _result(
         trial,
         verdict,

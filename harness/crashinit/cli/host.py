@@ -84,7 +84,6 @@ def drivers_check(
     """Check an adapter file, then run one init without faults and judge it."""
     from crashinit import adapters
     from crashinit.campaign.check import check
-    from crashinit.contract.clauses import CLAUSES
 
     adapter = adapters.load(driver)
     adapter.check_files()
@@ -101,5 +100,5 @@ def drivers_check(
     for step in found.unexplained:
         say(one_line(f"no step '{step}': if that is how the driver works, say why in [absent]"))
     for clause, verdict in found.verdicts.items():
-        say(one_line(f"{clause} {CLAUSES[clause].name:15} {verdict.status:4} {verdict.reason}".rstrip()))
+        say(one_line(f"{clause} {adapter.kind.clauses[clause].name:15} {verdict.status:4} {verdict.reason}".rstrip()))
     return OK if found.ok else FAILED

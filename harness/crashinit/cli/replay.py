@@ -71,16 +71,16 @@ def replay(
     no_merge: NoMerge = False,
 ) -> int:
     """One trial again, or all trials of a plan."""
+    from crashinit import families
     from crashinit.campaign import campaign
     from crashinit.campaign.tries import HowOften, under
-    from crashinit.contract.clauses import CLAUSES
     from crashinit.machine.provider import get_provider
     from crashinit.run import kept
     from crashinit.run.place import claimed
     from crashinit.scenario.selection import matcher
 
-    if clause and clause not in CLAUSES:
-        raise UsageError(f"'{clause}' is no clause: they are {', '.join(CLAUSES)}.")
+    if clause and clause not in families.clauses():
+        raise UsageError(f"'{clause}' is no clause: they are {', '.join(families.clauses())}.")
     if provider:
         machines(provider, seed, seeds, guest)  # what is wrong with them is told before anything is read
     plan, trials = _planned(target, source)

@@ -17,7 +17,7 @@ from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from crashinit.contract import dmtable, formats
-from crashinit.contract.expectation import Expectation
+from crashinit.contract.expectation import NO_FORMAT, Expectation
 from crashinit.contract.names import below_root, prefixes
 from crashinit.model.observation import DmDevice, Observation
 
@@ -87,7 +87,7 @@ def canonical(observation: Observation, expectation: Expectation, form: int | No
     def add(path: str, value: object) -> None:
         state[path] = value if isinstance(value, str) else json.dumps(value)
 
-    known = expectation.metadata_format != "none"
+    known = expectation.metadata_format != NO_FORMAT
     metadata = formats.read(expectation.metadata_format, observation.metadata, expectation.metadata_dir)
     nouns = _Nouns(observation, metadata)
     for device in observation.dm:
@@ -108,6 +108,11 @@ def canonical(observation: Observation, expectation: Expectation, form: int | No
     if observation.base is not None:
         for field in ("device_size", "fstype", "uuid", "check_exit"):
             add(f"base/{field}", getattr(observation.base, field))
+    for volume in observation.volumes:
+        path = f"volumes/{volume.name}"
+        add(f"{path}/place", below_root(observation, volume.place))
+        for field in ("fstype", "size", "uuid", "subvolume", "digest"):
+            add(f"{path}/{field}", getattr(volume, field))
     if observation.pool is not None:
         add("pool/transaction", observation.pool.transaction)
         add("pool/block_size", observation.pool.block_size)

@@ -1,14 +1,16 @@
 """The case before the contract: what one trial left behind, and what it is held against."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from crashinit.contract.dmtable import PoolTable, UnreadableLineError, read_pool_table
-from crashinit.contract.expectation import Expectation
+from crashinit.contract.expectation import NO_FORMAT, Expectation
 from crashinit.contract.formats import DriverMetadata, read
-from crashinit.contract.names import device_named
 from crashinit.contract.said import succeeded
 from crashinit.contract.verdict import SHOWN, BrokenStateError, NotApplicableError, NotSeenError, listed
 from crashinit.model.observation import Evidence, Observation
+
+if TYPE_CHECKING:
+    from crashinit.contract.family import Family
 
 
 @dataclass(frozen=True)
@@ -23,6 +25,7 @@ class Case:
     evidence: Evidence
     reference: Evidence  # of an init without faults on the same configuration; its `after` counts
     expectation: Expectation
+    family: "Family"
 
     @property
     def recovered(self) -> bool:
@@ -78,7 +81,7 @@ class Case:
 
     def metadata(self, observation: Observation) -> DriverMetadata:
         """What the driver's metadata says. Ends the clause as n/a if its format is unknown."""
-        if self.expectation.metadata_format == "none":
+        if self.expectation.metadata_format == NO_FORMAT:
             raise NotApplicableError("the format of the driver's metadata is unknown")
         return read(self.expectation.metadata_format, observation.metadata, self.expectation.metadata_dir)
 
@@ -88,20 +91,6 @@ class Case:
         if metadata.unreadable:
             raise BrokenStateError(listed([*metadata.unreadable.values()], SHOWN))
         return metadata
-
-    def pool_table(self, observation: Observation) -> PoolTable:
-        """The live table of the driver's pool; a pool without one is a failure."""
-        device = device_named(observation, observation.pool_name)
-        if device is None:
-            raise BrokenStateError(f"there is no pool '{observation.pool_name}'")
-        if len(device.live_table) != 1:
-            raise BrokenStateError(
-                f"pool '{device.name}' has {len(device.live_table)} targets in its live table, not 1"
-            )
-        try:
-            return read_pool_table(device.live_table[0])
-        except UnreadableLineError as error:
-            raise BrokenStateError(f"'{device.name}' is not a thin pool: {error}") from None
 
 
 def _sound(observation: Observation, when: str, parts: tuple[str, ...]) -> Observation:

@@ -1,6 +1,8 @@
 """The clause on what a power cut may not take."""
 
 from crashinit.contract.case import Case
+from crashinit.contract.data import PARTS, volumes_lost
+from crashinit.contract.expectation import NO_FORMAT
 from crashinit.contract.formats import DriverMetadata
 from crashinit.contract.recovery import runs_mkfs
 from crashinit.contract.said import succeeded
@@ -18,7 +20,7 @@ def durable(case: Case) -> Verdict:
         raise NotApplicableError("the power was not cut")
     if not succeeded(evidence.fault_run):
         raise NotApplicableError("init had not reported success when the power was cut")
-    promised, after = case.fault_free("pool", "metadata", "base"), case.after("pool", "metadata", "base")
+    promised, after = case.fault_free(*PARTS), case.after(*PARTS)
     findings = [
         f"after the power cut init ran '{operation.object}' again"
         for run in evidence.reinits
@@ -29,10 +31,10 @@ def durable(case: Case) -> Verdict:
         uuid = after.base.uuid if after.base else ""
         if uuid != promised.base.uuid:
             findings.append(f"the base's UUID was '{promised.base.uuid}' and is '{uuid}'")
-    if case.expectation.metadata_format != "none":
+    if case.expectation.metadata_format != NO_FORMAT:
         findings += _judge_records(case.readable_metadata(promised), case.metadata(after))
-    findings += _judge_thins(promised, after)
-    if not findings and promised.base is None:
+    findings += _judge_thins(promised, after) + volumes_lost(promised, after)
+    if not findings and promised.base is None and not promised.volumes:
         raise NotApplicableError("the base was not active after init and nothing records which thin device it is")
     return Verdict.of(findings)
 

@@ -1,31 +1,59 @@
 """What init was asked for, in the terms that the clauses compare with."""
 
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Self
 
 from pydantic import Field
 
 from crashinit.model.observation import Record
 
-MetadataFormat = Literal["docker", "containers-storage", "containerd", "none"]
+NO_FORMAT = "none"  # of the driver's records: they are not read
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What an adapter and a scenario say of one init."""
+
+    deadline: float  # seconds
+    options: tuple[str, ...] = ()  # storage options, the adapter's own first
+    stated: Mapping[str, Any] = field(default_factory=dict)  # the adapter's [expect]
+    metadata_format: str = NO_FORMAT
+    not_applicable: Mapping[str, str] = field(default_factory=dict)
+    allowed: Mapping[str, str] = field(default_factory=dict)
 
 
 class Expectation(Record):
-    """The configuration under test. The names of pool and base depend on the root's inode, so the observation
-    carries them. All sizes are in bytes."""
+    """The configuration under test, as far as every family knows it. Names of devices depend on the machine, so the
+    observation carries them. All sizes are in bytes."""
 
-    fstype: str  # as blkid names it: "ext4", "xfs"
-    base_size: int
-    data_size: int
-    metadata_size: int
-    metadata_format: MetadataFormat
     deadline: float  # seconds that one init may take
-    block_size: int = 65536
-    low_water_mark: int = 32768  # blocks of the pool
-    features: tuple[str, ...] = ("skip_block_zeroing",)
-    backing: Literal["loop", "block", "given"] = "loop"  # "given": the pool itself was handed to the driver
-    data_file: str = "devicemapper/data"  # relative to the root; backing "loop"
-    metadata_file: str = "devicemapper/metadata"
-    data_device: str = ""  # "major:minor"; backing "block"
-    metadata_device: str = ""
+    fstype: str = "ext4"  # of the base, as blkid names it: "ext4", "xfs"
+    base_size: int = 0  # 0: not stated, so not compared
+    metadata_format: str = NO_FORMAT
     metadata_dir: str = "metadata"  # relative to the root: where the driver keeps its own metadata
     not_applicable: dict[str, str] = Field(default_factory=dict)  # clause -> why it cannot be judged for this driver
+    allowed: dict[str, str] = Field(default_factory=dict)  # pattern of a fact that each init makes anew -> why
+
+    @classmethod
+    def stated(cls, asked: Asked) -> Self:
+        """What the adapter states, with the family's defaults for the rest."""
+        return cls(**common(asked), **asked.stated)
+
+    @classmethod
+    def fields_to_state(cls) -> list[str]:
+        """What [expect] may say: the rest comes from the adapter's other keys, or is no text and no number."""
+        return [name for name in cls.model_fields if name not in NOT_STATED]
+
+
+NOT_STATED = ("deadline", "metadata_format", "not_applicable", "allowed", "features")
+
+
+def common(asked: Asked) -> dict[str, Any]:
+    """What every family takes from the adapter's other keys."""
+    return {
+        "deadline": asked.deadline,
+        "metadata_format": asked.metadata_format,
+        "not_applicable": dict(asked.not_applicable),
+        "allowed": dict(asked.allowed),
+    }

@@ -6,15 +6,23 @@ concerns all devices. Names that begin with a dot are leftovers of interrupted w
 
 Format "containerd": two databases, of which the probe gives each record as a text of its own. `<pool>.db` holds a JSON
 object for each thin device, with its state; `metadata.db` holds the snapshots, which are what the devices are for.
+
+Format "command": what the adapter's [records] command printed, of which the probe gives each volume as a text of its
+own. Another package brings a format by an entry point of the group 'crashinit.records'.
 """
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import cache
+from importlib.metadata import entry_points
 from pathlib import PurePosixPath
 from typing import Any
 
+GROUP = "crashinit.records"  # of entry points: each names a Reader
+COMMAND = "command"
+STATED_TRANSACTION = "transaction"  # the path of the transaction that a [records] command told of
 BASE = "base"
 TRANSACTION = "transaction-metadata"
 DEVICESET = "deviceset-metadata"
@@ -65,13 +73,6 @@ class DriverMetadata:
     def name_of(self, thin_id: int) -> str:
         """The device that has this thin id, or "id N" if no record has it."""
         return next((d.name for d in self.devices.values() if d.device_id == thin_id), f"id {thin_id}")
-
-
-def read(form: str, texts: Mapping[str, str], directory: str) -> DriverMetadata:
-    """Read what the probe found of the driver's metadata, by their format; `directory` is where files of it lie."""
-    if form == "containerd":
-        return read_containerd(texts)
-    return read_docker({} if form == "none" else texts, directory)
 
 
 def read_docker(texts: Mapping[str, str], directory: str) -> DriverMetadata:
@@ -143,6 +144,36 @@ def read_containerd(texts: Mapping[str, str]) -> DriverMetadata:
     return DriverMetadata(devices, None, "", "", unreadable, keeps_uuid=False)
 
 
+def read_command(texts: Mapping[str, str]) -> DriverMetadata:
+    """Read the volumes that the adapter's [records] command told of, each a text by the path 'volumes/NAME'."""
+    found: dict[str, DeviceRecord] = {}
+    unreadable: dict[str, str] = {}
+    transaction: TransactionRecord | None = None
+    uuid = fstype = ""
+    keeps_uuid = True
+    for path, text in sorted(texts.items()):
+        try:
+            if path == STATED_TRANSACTION:
+                transaction = TransactionRecord(_number(text), "", 0)
+                continue
+            fields = read_object(text)
+            name = _text(fields, "name")
+            found[name] = DeviceRecord(
+                name, path, _whole(fields, "id"), _whole(fields, "size"), 0, _flag(fields, "ready"), deleted=False
+            )
+            if name == BASE:
+                uuid, fstype, keeps_uuid = _text(fields, "uuid"), _text(fields, "fstype"), "uuid" in fields
+        except ValueError as error:
+            unreadable[path] = f"the records' '{path}' cannot be read: {error}"
+    return DriverMetadata(found, transaction, uuid, fstype, unreadable, keeps_uuid)
+
+
+def _number(text: str) -> int:
+    if not text.isdecimal():
+        raise ValueError("it is no whole number")
+    return int(text)
+
+
 def steady(path: str) -> str:
     """A record's path without what names one init only: containerd counts its snapshots, also those that it gave up."""
     return SNAPSHOT_KEY.sub(r"\1*/", path)
@@ -193,3 +224,24 @@ def _flag(fields: Mapping[str, Any], key: str) -> bool:
     if not isinstance(value, bool):
         raise ValueError(f"'{key}' is neither true nor false")
     return value
+
+
+Reader = Callable[[Mapping[str, str], str], DriverMetadata]  # of texts by path, and the directory where files of it lie
+FORMATS: dict[str, Reader] = {
+    "none": lambda texts, directory: read_docker({}, directory),
+    "docker": read_docker,
+    "containers-storage": read_docker,
+    "containerd": lambda texts, directory: read_containerd(texts),
+    COMMAND: lambda texts, directory: read_command(texts),
+}
+
+
+@cache
+def formats() -> Mapping[str, Reader]:
+    """Every format by its name, those of other packages included."""
+    return {**FORMATS, **{entry.name: entry.load() for entry in entry_points(group=GROUP)}}
+
+
+def read(form: str, texts: Mapping[str, str], directory: str) -> DriverMetadata:
+    """Read what the probe found of the driver's metadata, by their format; `directory` is where files of it lie."""
+    return formats()[form](texts, directory)

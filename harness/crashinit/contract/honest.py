@@ -8,18 +8,9 @@ from pathlib import PurePosixPath
 from crashinit.contract.case import Case
 from crashinit.contract.said import ending, succeeded
 from crashinit.contract.verdict import NotApplicableError, NotSeenError, Verdict
-from crashinit.families.thinpool.steps import Step, steps_of
 from crashinit.model.observation import OperationRecord, Run
 
-# Any one of these words in a message tells a reader where init was when it failed: patterns of whole words.
-STEP_WORDS: dict[Step, str] = {
-    "loopback": r"loop\w*|data|metadata|director(?:y|ies)|files?|root",
-    "pool-create": r"(?:thin-?)?pools?",
-    "base-create": r"base|devices?|thin|transactions?|metadata",
-    "mkfs": r"mkfs\S*|mke2fs|tune2fs|file ?systems?|format\w*|base",
-    "metadata-save": r"metadata|transactions?|base|devices?",
-}
-# The same for calls that have no object of their own.
+# What names a call that has no object of its own, as patterns of whole words.
 STARTING = r"exec\w*|run|start|spawn|launch"  # what a program says that cannot start another one
 KIND_WORDS = {
     "process.clone": rf"v?fork\w*|clone|process(?:es)?|threads?|{STARTING}",
@@ -49,10 +40,10 @@ def honest(case: Case) -> Verdict:
         return Verdict("pass")
     if run.timed_out or run.hung or run.exit is None or run.exit < 0:
         return Verdict("fail", f"with an error at '{evidence.fired.key}' init {ending(run)}")
-    return Verdict.of(_unsaid(run, evidence.fired))
+    return Verdict.of(_unsaid(case, run, evidence.fired))
 
 
-def _unsaid(run: Run, struck: OperationRecord) -> list[str]:
+def _unsaid(case: Case, run: Run, struck: OperationRecord) -> list[str]:
     """What the message of a failed init leaves open, as sentences."""
     said = messages(run.stderr) + messages(run.stdout)
     if not said:
@@ -64,8 +55,8 @@ def _unsaid(run: Run, struck: OperationRecord) -> list[str]:
     causes = [message for message in said if _holds(message, names)]
     if not causes:
         return [f"the cause ({name}, '{text}') is not named: init {ending(run)}"]
-    step = steps_of(run.operations)[struck.n - 1]
-    words = "|".join([STEP_WORDS[step], *_names(operation)])
+    step = case.family.steps_of(run.operations)[struck.n - 1]
+    words = "|".join([case.family.step_words[step], *_names(operation)])
     if any(_holds(message, words) for message in causes):
         return []
     return [f"beside the cause neither '{operation.object}' nor the step ({step}) is named: init {ending(run)}"]

@@ -10,11 +10,10 @@ from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from crashinit.contract.case import Case
-from crashinit.contract.dmtable import devices
-from crashinit.contract.names import device_named, is_own_name, own_devices, own_loops
+from crashinit.contract.names import is_own_name, own_devices, own_loops, stand_on
 from crashinit.contract.said import ending, quoted, succeeded
+from crashinit.contract.tools import is_maker
 from crashinit.contract.verdict import Verdict
-from crashinit.families.thinpool.steps import is_maker
 from crashinit.model.observation import Evidence, Observation, OperationRecord, Process
 
 PARTS = ("dm", "loops", "mapper_nodes", "files", "mounts", "semaphores", "processes")
@@ -28,7 +27,7 @@ def no_leaks(case: Case) -> Verdict:
     without a live table is what DM_DEV_CREATE leaves (include/uapi/linux/dm-ioctl.h).
     """
     after = case.after(*PARTS)
-    findings = _stale_devices(after) + _stale_loops(after) + _stale_rest(case, after)
+    findings = _stale_devices(after) + case.family.idle_loops(case, after) + _stale_rest(case, after)
     return Verdict.of(findings or _hanging_daemons(case) or _active_after_shutdown(case))
 
 
@@ -115,14 +114,17 @@ def _stale_devices(after: Observation) -> list[str]:
     return findings + [f"'/dev/mapper/{name}' leads to no device" for name in after.mapper_nodes if name not in known]
 
 
-def _stale_loops(after: Observation) -> list[str]:
-    pool = device_named(after, after.pool_name)
-    in_use = {device for line in (pool.live_table if pool else []) for device in devices(line)}
-    return [
-        f"'{loop.name}' is still attached to '{loop.backing_file}', which the pool does not use it for"
-        for loop in own_loops(after)
-        if loop.device not in in_use
-    ]
+def idle_loops(case: Case, after: Observation) -> list[str]:
+    """Loop devices over the root's files on which nothing stands, or that show a file which another one shows."""
+    findings = []
+    loops = own_loops(after)
+    for loop in loops:
+        twins = [other.name for other in loops if other.backing_file == loop.backing_file and other is not loop]
+        if twins and loop.name > twins[0]:
+            findings.append(f"'{loop.backing_file}' is attached to '{twins[0]}' and to '{loop.name}'")
+        elif not stand_on(after, loop.device):
+            findings.append(f"'{loop.name}' is still attached to '{loop.backing_file}', and nothing uses it")
+    return findings
 
 
 def _stale_rest(case: Case, after: Observation) -> list[str]:
@@ -172,11 +174,11 @@ def _active_after_shutdown(case: Case) -> list[str]:
     after = case.after_shutdown(*PARTS)
     shutdown = case.evidence.shutdown
     findings = [f"shutdown {ending(shutdown)}"] if shutdown and (shutdown.timed_out or shutdown.exit != 0) else []
-    given = case.expectation.backing == "given"
+    stays = case.family.stays(case)
     findings += [
         f"dm device '{device.name}' is active after shutdown"
         for device in own_devices(after)
-        if not (given and device.name == after.pool_name)
+        if device.name not in stays
     ]
     findings += [f"'{loop.name}' is attached to '{loop.backing_file}' after shutdown" for loop in own_loops(after)]
     known = {device.name for device in after.dm}

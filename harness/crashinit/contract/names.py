@@ -11,8 +11,9 @@ def prefixes(observation: Observation) -> tuple[str, ...]:
 
     There are two where the pool was given to the driver and so does not share the base's prefix.
     """
-    stems = {observation.pool_name.removesuffix("-pool"), observation.base_name.removesuffix("-base")}
-    return tuple(f"{stem}-" for stem in sorted(stems - {""}, key=lambda stem: (-len(stem), stem)))
+    stems = {observation.pool_name.removesuffix("-pool"), observation.base_name.removesuffix("-base")} - {""}
+    own = {*(f"{stem}-" for stem in stems), *observation.prefixes}
+    return tuple(sorted(own, key=lambda prefix: (-len(prefix), prefix)))
 
 
 def is_own_name(observation: Observation, name: str) -> bool:
@@ -27,15 +28,40 @@ def own_loops(observation: Observation) -> list[LoopDevice]:
 
 
 def own_devices(observation: Observation) -> list[DmDevice]:
-    """The dm devices that bear the driver's names, or that stand on its pool or on its loops whatever their name."""
+    """The dm devices that bear the driver's names, or that stand on its pool or on its loops whatever their name.
+
+    They may stand on each other, in any number of layers.
+    """
     under = {loop.device for loop in own_loops(observation)}
     under |= {device.device for device in observation.dm if device.name == observation.pool_name}
-    return [
+    found: dict[str, DmDevice] = {}
+    while more := [
         device
         for device in observation.dm
-        if is_own_name(observation, device.name)
-        or any(under & set(dmtable.devices(line)) for line in (*device.live_table, *device.inactive_table))
+        if device.name not in found
+        and (
+            is_own_name(observation, device.name)
+            or any(under & set(dmtable.devices(line)) for line in (*device.live_table, *device.inactive_table))
+        )
+    ]:
+        found |= {device.name: device for device in more}
+        under |= {device.device for device in more}
+    return [device for device in observation.dm if device.name in found]
+
+
+def stand_on(observation: Observation, device: str) -> list[str]:
+    """What stands on a block device ("major:minor"): dm devices, other holders, mounts, swap; by name or place."""
+    above = [
+        other.name
+        for other in observation.dm
+        if any(device in dmtable.devices(line) for line in (*other.live_table, *other.inactive_table))
     ]
+    block = next((block for block in observation.blocks if block.device == device), None)
+    above += [holder for holder in (block.holders if block else []) if holder not in above]
+    if block:
+        above += [mount.target for mount in observation.mounts if mount.source == f"/dev/{block.name}"]
+        above += ["swap"] if block.swap else []
+    return above
 
 
 def device_named(observation: Observation, name: str) -> DmDevice | None:

@@ -2,7 +2,7 @@
 
 from pathlib import PurePosixPath
 
-from crashinit.contract.canonical import Difference, canonical, differences, masked
+from crashinit.contract.canonical import REPEATS, Allowance, Difference, canonical, differences, mask, masked
 from crashinit.contract.case import Case
 from crashinit.contract.said import ending, succeeded
 from crashinit.contract.verdict import NotSeenError, Verdict, listed
@@ -63,5 +63,7 @@ def runs_mkfs(operation: OperationRecord) -> bool:
 
 def _compare(case: Case, here: Observation, there: Observation, clause: str) -> list[Difference]:
     form = min(here.format, there.format)
-    states = (masked(canonical(observation, case.expectation, form), clause) for observation in (here, there))
+    own = [Allowance(("C13",), (pattern,), REPEATS, why) for pattern, why in case.expectation.allowed.items()]
+    allowed = [*mask(), *case.family.allowed, *own]
+    states = (masked(canonical(observation, case.expectation, form), clause, allowed) for observation in (here, there))
     return differences(*states)

@@ -33,15 +33,16 @@ Calls (all times in seconds, all binary data in base64):
     gate_kill(gate, victim)        SIGKILL "process" (the command alone) or "tree" (its whole cgroup, at once) and
                                    wait until the victims are gone; stopped survivors go on;
                                    -> {"survivors": [pid, ...]}
-    gate_finish(gate)              -> the run, as contract.observation.Run, without waiting for survivors, which are
+    gate_finish(gate)              -> the run, as model.observation.Run, without waiting for survivors, which are
                                    served until they end; `exit` is null for a daemon that is ready, and with
                                    `hung` for a command that lives on in the kernel although it was killed
     gate_stop(gate, deadline)      SIGTERM to a finished gate's daemon, and wait; at the deadline its cgroup is killed;
                                    -> a Run without operations, or null if there is no such daemon (any more)
     facts(root)                    what the next init will find (guest/facts.py); -> {"digests": {name: digest},
                                    "busy": whether udevd was waited for, "rested": whether it is idle now}
-    probe(spec)                    -> contract.observation.Observation
-    exercise(spec)                 -> contract.observation.Exercise
+    part(name)                     load a family's part of the probe, a package that the host has put beside this one
+    probe(spec)                    -> model.observation.Observation
+    exercise(spec)                 -> model.observation.Exercise
 
 `stop` is "never", "every", or the ordinal or the key of the operation before which to stop. A `state` is
 `{"gate": id, "state": "stopped"|"ended", "operation": {OperationRecord}|null, "processes": how many
@@ -68,7 +69,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from . import disks, exercise, facts, probe, process
+from . import disks, exercise, facts, parts, probe, process
 from .census import TAG, Census
 from .gate import Gate, GateError
 from .kernel_log import KernelLog
@@ -204,6 +205,10 @@ class Agent:
     def facts(self, root: str) -> dict[str, Any]:
         """What a driver leaves, in a few milliseconds."""
         return facts.facts(root, self._log, self._census)
+
+    def part(self, name: str) -> None:
+        """Load a family's part."""
+        parts.load(name)
 
     def probe(self, spec: Mapping[str, Any]) -> dict[str, Any]:
         """Observe."""

@@ -186,7 +186,9 @@ WHY_NOT: dict[str, str] = {
 
 def stopped(*, reads: bool) -> Mapping[str, Rule]:
     """All that reaches the supervisor, with or without the points that are for errors alone."""
-    return {**COUNTED, **REFUSED, **STOPPED, **(READS if reads else {})}
+    known = {*CHANGING, *(QUERIES if reads else ())}  # a family's part may have brought some
+    requests = _calls("ioctl", OneOf(1, tuple(sorted(known)), TYPE_AND_NUMBER))
+    return {**COUNTED, **REFUSED, **STOPPED, **(READS if reads else {}), **requests}
 
 
 def treatment(name: str) -> tuple[str, str]:

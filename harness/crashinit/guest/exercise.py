@@ -1,37 +1,31 @@
-"""The exercise: use the base as a container engine would, without the driver (clause C08).
-
-A snapshot of the base is made, mounted, written, read back and removed, under names and a thin id of our own.
-"""
+"""The exercise: use the base as its user would (clause C08). What that is, the family's part knows."""
 
 import ctypes
-import errno
 import json
 import os
 import random
 import signal
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from . import dm, metadata, probe, process
-from .gaps import Gaps, is_ours, reason
+from . import parts, probe, process
+from .gaps import is_ours, reason
 from .memory import LIBC
 
-NAME = "crashinit-exercise"
+NAME = "crashinit-exercise"  # of the file
 TARGET = Path("/run/crashinit-exercise")
-FIRST_ID = 0xFFFFFE  # near the end of the 24-bit thin ids, where no driver is; taken ids are passed over
-TRIES = 16
 SIZE = 256 * 1024  # bytes written
 LIMIT = 20.0  # seconds; it takes less than one
 OPTIONS = {"xfs": "nouuid"}  # the snapshot bears its origin's UUID
 
 
-class _StageError(Exception):
+class StageError(Exception):
     """A stage did not do what it should."""
 
 
-class _Stages:
+class Stages:
     """Remembers the last stage begun, and tells it to whoever waits."""
 
     def __init__(self, told: int) -> None:
@@ -85,13 +79,13 @@ def _in_the_child(spec: probe.Spec, telling: int) -> None:
 
 
 def _tried(spec: probe.Spec, telling: int) -> dict[str, Any]:
-    stages = _Stages(telling)
+    stages = Stages(telling)
     try:
-        _try(spec, stages)
+        parts.load(spec.part).exercise(spec, stages)
     except Exception as error:
         result = {"ok": False, "stage": stages.current, "message": reason(error)}
         # An error of a class that the state cannot bring about is the harness's own.
-        expected = isinstance(error, OSError | ValueError | _StageError)
+        expected = isinstance(error, OSError | ValueError | StageError)
         return {**result, "unseen": is_ours(error) or not expected}
     return {"ok": True, "stage": stages.current, "message": ""}
 
@@ -105,79 +99,32 @@ def _all_of(fd: int) -> bytes:
     return found
 
 
-def _try(spec: probe.Spec, stages: _Stages) -> None:
-    pool = metadata.live_pool(spec, probe.dm_devices(Gaps()))
-    if pool is None:
-        raise _StageError(f"there is no live pool '{spec.pool_name}'")
-    if pool["suspended"]:
-        raise _StageError(f"the pool '{spec.pool_name}' is suspended")
-    spec, known = probe.located(spec, probe.metadata_texts(spec, Gaps()))
-    origin, sectors = _base(spec, known)
-    written = random.Random(0).randbytes(SIZE)
-    with ExitStack() as stack:
-        ident = stack.enter_context(_snapshot(spec, origin, stages))
-        stages.begin("activate")
-        line = dm.Target(0, sectors, "thin", f"{pool['device']} {ident}")
-        node = dm.create(NAME, [line])
-        stack.callback(dm.remove, NAME)
-        stages.begin("mount")
-        fstype = metadata.filesystem(node, sectors * metadata.SECTOR)["fstype"]
-        if not fstype:
-            raise _StageError("the snapshot holds no file system")
-        file = TARGET / "crashinit-exercise"
-        with _mounted(node, fstype, stages):
-            stages.begin("write")
-            with file.open("wb") as out:
-                out.write(written)
-                out.flush()
-                os.fsync(out.fileno())
-        stages.begin("mount")
-        with _mounted(node, fstype, stages):
-            stages.begin("read")
-            if file.read_bytes() != written:
-                raise _StageError("what was read back is not what was written")
-        stages.begin("remove")
-
-
-def _base(spec: probe.Spec, known: metadata.BaseRecord | None) -> tuple[int, int]:
-    """The base's thin id and its size in sectors: by its table if it is active, else by the driver's metadata."""
-    if dm.info(spec.base_name) is not None:
-        lines = dm.table(spec.base_name)
-        if len(lines) == 1 and lines[0].type == "thin":
-            return int(lines[0].params.split()[1]), lines[0].length
-    if known is None:
-        raise _StageError("the base is neither active nor recorded")
-    return known.id, known.size // metadata.SECTOR
+def written_and_read(place: Callable[[], AbstractContextManager[Path]], stages: Stages) -> None:
+    """Write a file in a directory, and read it back when that has been left and entered again. Raises StageError."""
+    content = random.Random(0).randbytes(SIZE)
+    with place() as directory:
+        stages.begin("write")
+        with (directory / NAME).open("wb") as out:
+            out.write(content)
+            out.flush()
+            os.fsync(out.fileno())
+    with place() as directory:
+        stages.begin("read")
+        if (directory / NAME).read_bytes() != content:
+            raise StageError("what was read back is not what was written")
+        (directory / NAME).unlink()
 
 
 @contextmanager
-def _snapshot(spec: probe.Spec, origin: int, stages: _Stages) -> Iterator[int]:
-    """A snapshot of the base; its thin id."""
-    with dm.suspended(spec.base_name):
-        for ident in range(FIRST_ID, FIRST_ID - TRIES, -1):
-            try:
-                dm.message(spec.pool_name, f"create_snap {ident} {origin}")
-                break
-            except OSError as error:
-                if error.errno != errno.EEXIST:
-                    raise
-        else:
-            raise _StageError(f"the thin ids from {FIRST_ID - TRIES + 1} to {FIRST_ID} are all taken")
-    try:
-        yield ident
-    finally:
-        dm.message(spec.pool_name, f"delete {ident}")
-
-
-@contextmanager
-def _mounted(node: str, fstype: str, stages: _Stages) -> Iterator[None]:
-    """The snapshot is mounted inside."""
+def mounted(node: str, fstype: str, stages: Stages) -> Iterator[Path]:
+    """A device is mounted at TARGET inside."""
+    stages.begin("mount")
     TARGET.mkdir(exist_ok=True)
     data = OPTIONS.get(fstype, "").encode() or None
     try:
         _check(LIBC.mount(node.encode(), os.fsencode(TARGET), fstype.encode(), 0, data), "mount")
         try:
-            yield
+            yield TARGET
             stages.begin("unmount")
         finally:
             _check(LIBC.umount2(os.fsencode(TARGET), 0), "unmount")

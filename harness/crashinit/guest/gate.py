@@ -21,9 +21,9 @@ from .clock import Clock
 from .decode import Decoder, Refused, Unseen
 from .group import Group
 from .launch import Output, launch
+from .operations import Operations, error_name
 from .process import environment
 from .ready import Ready
-from .records import Records, error_name
 from .state import Held, State
 from .uevents import Uevents
 
@@ -59,7 +59,7 @@ class Gate:
         self.hung = False  # alive KILL_LIMIT seconds after SIGKILL: it hangs in the kernel
         self.ready = False  # it is a daemon, and its init is over
         self._group = Group(ident)
-        self._records = Records()
+        self._records = Operations()
         self._clock = Clock(deadline)
         self._past_deadline = False
         self._stop: str | int = stop

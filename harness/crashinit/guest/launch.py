@@ -9,6 +9,7 @@ from pathlib import Path
 
 from . import bpf, calls, seccomp
 from .process import anonymous, kept
+from .requests import CHANGING
 
 
 class Output:
@@ -32,8 +33,8 @@ class Output:
 
 
 @functools.cache
-def filter_code(*, reads: bool) -> bytes:
-    """The filter's program; with `reads` it stops what only asks as well."""
+def filter_code(*, reads: bool, requests: int = 0) -> bytes:
+    """The filter's program; with `reads` it stops what only asks as well. `requests`: how many of ioctl are known."""
     return bpf.program(calls.stopped(reads=reads))
 
 
@@ -44,7 +45,7 @@ def launch(
     sentence when it could not). The command's own exec waits at the filter. Raises OSError with that sentence when
     there can be no filter.
     """
-    code = filter_code(reads=reads)
+    code = filter_code(reads=reads, requests=len(CHANGING))
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     pid = os.fork()
     if pid == 0:

@@ -14,11 +14,11 @@ import stat
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from . import bolt, dm, metadata, process
+from . import dm, parts, records, stack
 from .census import Census, in_runs
 from .gaps import Gaps
 from .kernel_log import KernelLog
@@ -28,59 +28,49 @@ from .uevents import CONTEXT
 DM_COOKIE_MAGIC = 0x0D4D  # <libdevmapper.h>: upper half of the key of a udev cookie's semaphore
 UDEV_QUEUE = Path("/run/udev/queue")  # there while udevd has events to process
 SETTLE_LIMIT = 15.0  # seconds; a busy host is slow, and a trial that waits in vain is lost
-CHECK_LIMIT = 30.0  # seconds for one checking tool
 DIGESTED = 64 << 10  # bytes of a file whose content counts; what is larger is data
 ALL_DIGESTED = 4 << 20  # bytes of all files of one observation
-NO_DIRECTORY = (FileNotFoundError, NotADirectoryError)
 FORMAT = 2  # of the observation: contract.observation
-SNAPSHOT_ID = re.compile(r"v1/snapshots/.+/id")  # a number in bytes, of which some are letters
-DOCKER_FORMATS = {"docker": "docker", "containers-storage": "container"}  # metadata format -> prefix of device names
-# Of containerd's databases: its thin devices, and what its snapshots are. Times are left out, they differ each run.
-CONTAINERD_RECORDS = re.compile(r"devices/.+|v1/snapshots/.+/(id|kind|parent)")
 
 
 @dataclass(frozen=True)
 class Spec:
-    """What to look at. All but `root` and `format` has the defaults that dockerd derives from its root."""
+    """What to look at. `given` has what concerns the family's part alone, by the names that the adapter's keys have."""
 
     root: str
-    format: str  # "docker", "containers-storage", "containerd" or "none"
-    pool_name: str
-    base_name: str
-    data: str  # file or block device below the pool
-    metadata: str  # file or block device that holds the pool's metadata
-    digests: bool
+    part: str  # the package of that part
+    format: str  # of the driver's records
+    records: tuple[str, ...]  # the command that prints them; (): they are not had in that way
+    digests: bool  # of the users' data
     after_shutdown: bool
+    given: Mapping[str, Any]
 
     @classmethod
     def of(cls, given: Mapping[str, Any]) -> "Spec":
         """The spec that a peer gave. Raises TypeError or KeyError when it is not one."""
-        root, form = os.path.realpath(given["root"]), given.get("format", "none")
-        prefix = device_prefix(root, DOCKER_FORMATS.get(form, "docker"))
-        pool_name = given.get("pool_name") or f"{prefix}-pool"
         return cls(
-            root=root,
-            format=form,
-            pool_name=pool_name,
-            base_name=given.get("base_name") or f"{prefix}-base",
-            data=given.get("data") or f"{root}/devicemapper/data",
-            metadata=given.get("metadata") or f"{root}/devicemapper/metadata",
+            root=os.path.realpath(given["root"]),
+            part=given["part"],
+            format=given.get("format", "none"),
+            records=tuple(given.get("records", ())),
             digests=bool(given.get("digests")),
             after_shutdown=bool(given.get("after_shutdown")),
+            given=given,
         )
 
 
-def device_prefix(root: str, word: str) -> str:
-    """What dockerd's device names begin with: the word, the root's device, its inode. '' where there is no root."""
-    try:
-        status = Path(root).stat()
-    except OSError:
-        return word
-    return f"{word}-{os.major(status.st_dev)}:{os.minor(status.st_dev)}-{status.st_ino}"
+@dataclass(frozen=True)
+class Seen:
+    """What the core of the probe has seen, for the family's part."""
+
+    dm: list[dict[str, Any]]
+    loops: list[dict[str, Any]]
+    mounts: "list[Mount]"
+    records: dict[str, str]  # what the driver's own command told of its volumes
 
 
 def observe(spec: Spec, log: KernelLog, census: Census) -> dict[str, Any]:
-    """The observation, as contract.observation.Observation."""
+    """The observation, as model.observation.Observation."""
     gaps = Gaps()
     running = in_runs()
     rested = settle()
@@ -89,42 +79,38 @@ def observe(spec: Spec, log: KernelLog, census: Census) -> dict[str, Any]:
         _unrest(devices, gaps)
     loops = loop_devices()
     mounts = mount_table()
-    texts = metadata_texts(spec, gaps)
-    spec, known = located(spec, texts)
-    pool, base = metadata.look(spec, devices, known, gaps)
+    told = records.texts(spec.records, gaps) if spec.records and not spec.after_shutdown else {}
+    own = parts.load(spec.part).observe(spec, Seen(devices, loops, mounts, told), gaps)
     lines, complete = log.lines()
     if not complete:
         gaps.harness("kernel_log", "the kernel's log lost messages before they were read")
     return {
         "root": spec.root,
-        "pool_name": spec.pool_name,
-        "base_name": spec.base_name,
-        "base_id": known.id if known else None,
+        "pool_name": "",
+        "base_name": "",
+        "base_id": None,
         "dm": devices,
         "loops": loops,
         "mapper_nodes": mapper_nodes(gaps),
         "files": files(spec.root, {mount.target for mount in mounts}, gaps),
-        "metadata": texts,
+        "metadata": told,
         "mounts": [
             {"source": mount.source, "target": mount.target, "fstype": mount.fstype, "options": mount.options}
             for mount in concerning(mounts, spec.root, {entry["device"] for entry in (*devices, *loops)})
         ],
         "semaphores": semaphores(),
         "processes": census.processes(running),
-        "base": base,
-        "pool": pool,
-        "thin_check": thin_check(spec, devices, gaps) if spec.after_shutdown else None,
+        "base": None,
+        "pool": None,
+        "thin_check": None,
         "kernel_log": lines,
+        "prefixes": list(spec.given.get("prefixes", ())),
+        "blocks": stack.blocks(),
         "problems": gaps.problems,
         "unseen": gaps.unseen,
         "format": FORMAT,
+        **own,
     }
-
-
-def located(spec: Spec, texts: Mapping[str, str]) -> tuple[Spec, metadata.BaseRecord | None]:
-    """The spec with the base's name by the driver's metadata, and what those record of the base."""
-    known = metadata.base_record(spec.format, texts)
-    return (replace(spec, base_name=known.name) if known and known.name else spec), known
 
 
 def settle() -> bool:
@@ -319,61 +305,8 @@ def kind_of(mode: int) -> str:
     return "symlink" if stat.S_ISLNK(mode) else "other"
 
 
-def metadata_texts(spec: Spec, gaps: Gaps) -> dict[str, str]:
-    """The text of each of the driver's records, by its path relative to the root: a file, or a key in a database."""
-    if spec.format == "containerd":
-        return containerd_texts(Path(spec.root), gaps)
-    texts: dict[str, str] = {}
-    if spec.format not in DOCKER_FORMATS:
-        return texts
-    waiting = [f"{spec.root}/metadata"]
-    while waiting:
-        directory = waiting.pop()
-        with gaps.looking("metadata", f"the directory '{directory}' could not be read"), suppress(*NO_DIRECTORY):
-            for entry in list(os.scandir(directory)):
-                with gaps.looking("metadata", f"'{entry.path}' could not be read"), suppress(FileNotFoundError):
-                    if entry.is_dir(follow_symlinks=False):
-                        waiting.append(entry.path)
-                    elif entry.is_file():
-                        text = Path(entry.path).read_text(encoding="utf-8", errors="replace")
-                        texts[os.path.relpath(entry.path, spec.root)] = text
-    return dict(sorted(texts.items()))
-
-
-def containerd_texts(root: Path, gaps: Gaps) -> dict[str, str]:
-    """The records in the databases of containerd's snapshotter."""
-    texts: dict[str, str] = {}
-    paths: list[Path] = []
-    with gaps.looking("metadata", f"the directory '{root}' could not be read"):
-        paths = sorted(root.glob("*.db"))
-    for path in paths:
-        with gaps.looking("metadata", f"the database '{path.name}' could not be read"):
-            for key, value in bolt.read(path).items():
-                if CONTAINERD_RECORDS.fullmatch(key):
-                    texts[f"{path.name}/{key}"] = record_text(key, value)
-    return texts
-
-
-def record_text(key: str, value: bytes) -> str:
-    """A value of containerd's as text, in hexadecimal digits where it is none."""
-    is_text = value.isascii() and value[:1] >= b" " and not SNAPSHOT_ID.fullmatch(key)
-    return value.decode() if is_text else value.hex()
-
-
 def semaphores() -> list[int]:
     """Keys of the semaphores that udev cookies use."""
     lines = Path("/proc/sysvipc/sem").read_text(encoding="ascii").splitlines()[1:]
     keys = [int(line.split()[0]) & 0xFFFFFFFF for line in lines]
     return sorted(key for key in keys if key >> 16 == DM_COOKIE_MAGIC)
-
-
-def thin_check(spec: Spec, devices: list[dict[str, Any]], gaps: Gaps) -> dict[str, Any] | None:
-    """Check the pool's metadata, which nobody uses any more; thin_check without options only reads."""
-    if metadata.live_pool(spec, devices) is not None:
-        gaps.state("thin_check", f"the pool '{spec.pool_name}' is still active, so its metadata was not checked")
-        return None
-    with gaps.looking("thin_check", "the pool's metadata could not be checked"):
-        if Path(spec.metadata).exists():
-            ended = process.tool(["thin_check", spec.metadata], CHECK_LIMIT)
-            return {"argv": ended.argv, "exit": ended.exit, "output": ended.output}
-    return None

@@ -1,54 +1,44 @@
-"""The operations of one gated run as they are recorded: numbered, with the key and the program that asked."""
+"""The driver's records, where its own command prints them: one JSON document, of which each volume becomes a text."""
 
-import errno
-from collections import Counter
-from contextlib import suppress
-from pathlib import Path
+import json
 from typing import Any
 
-from .decode import Operation, thread_group
-from .names import read_text
-from .seccomp import Notification
+from . import process
+from .gaps import Gaps
+from .thin import BaseRecord
+
+LIMIT = 30.0  # seconds for the command
+BASE = "base"
+UNREADABLE = "document"  # the path of what is not a document of volumes
 
 
-class Records:
-    """What a run came to so far, in its order, each as contract.observation.OperationRecord."""
-
-    def __init__(self) -> None:
-        self.all: list[dict[str, Any]] = []
-        self._seen: Counter[tuple[str, str]] = Counter()
-        self._programs: dict[int, tuple[int, str]] = {}
-
-    def add(self, call: Notification, operation: Operation, seconds: float) -> dict[str, Any]:
-        """One more operation; `seconds` since the run began."""
-        what = (operation.kind, operation.object)
-        self._seen[what] += 1
-        pid, program = self._program(call)
-        record = {
-            "n": len(self.all) + 1,
-            "key": f"{operation.kind} {operation.object}#{self._seen[what]}",
-            "kind": operation.kind,
-            "object": operation.object,
-            "detail": operation.detail,
-            "pid": pid,
-            "program": program,
-            "seconds": round(seconds, 9),
-        }
-        self.all.append(record)
-        return record
-
-    def _program(self, call: Notification) -> tuple[int, str]:
-        """The process id and the name of the program that asks."""
-        if call.pid not in self._programs:
-            with suppress(OSError):
-                pid = thread_group(call.pid)
-                self._programs[call.pid] = (pid, read_text(Path(f"/proc/{pid}/comm")))
-        found = self._programs.get(call.pid, (call.pid, ""))
-        if call.syscall in ("execve", "execveat"):
-            self._programs.pop(call.pid, None)
-        return found
+def texts(argv: tuple[str, ...], gaps: Gaps) -> dict[str, str]:
+    """What the command printed, by path: 'volumes/NAME' for each volume, 'transaction' if it told of one."""
+    with gaps.looking("metadata", f"the driver's records could not be read: '{' '.join(argv)}' failed"):
+        ended = process.tool(list(argv), LIMIT)
+        if ended.exit:
+            said = " ".join(ended.output.split())[-300:]
+            raise ValueError(f"it ended with exit status {ended.exit}: {said or 'it printed nothing'}")
+        return split(ended.stdout.decode("utf-8", "replace"))
+    return {}
 
 
-def error_name(number: int) -> str:
-    """The name of an error by its number, such as EIO."""
-    return errno.errorcode.get(number, str(number))
+def split(document: str) -> dict[str, str]:
+    """The document in pieces; what is none is one piece, for the contract to refuse."""
+    try:
+        told = json.loads(document)
+        pieces = {f"volumes/{volume['name']}": json.dumps(volume, sort_keys=True) for volume in told["volumes"]}
+        if len(pieces) != len(told["volumes"]):
+            raise ValueError("two volumes have one name")
+    except (KeyError, TypeError, ValueError):
+        return {UNREADABLE: document}
+    return {**pieces, **({"transaction": str(told["transaction"])} if "transaction" in told else {})}
+
+
+def base_of(told: dict[str, str]) -> BaseRecord | None:
+    """The base as the driver's records have it; None if they do not, or not legibly."""
+    try:
+        base: Any = json.loads(told[f"volumes/{BASE}"])
+        return BaseRecord(int(base["id"]), int(base["size"]))
+    except (KeyError, TypeError, ValueError):
+        return None

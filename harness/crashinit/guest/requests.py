@@ -171,6 +171,11 @@ CHANGING = _table(
 QUERIES = _table((dm.DM_IOCTL, DM_QUERIES), (ord("L"), LOOP_QUERIES), (0x12, BLOCK_QUERIES))
 
 
+def register(table: Table) -> None:
+    """Have these requests stopped as well, from the next run on: a family's part knows them."""
+    CHANGING.update(table)
+
+
 def request_of(number: int) -> Request | None:
     """The request that a number stands for; None if it is none that counts."""
     requests = CHANGING.get(number & 0xFFFF) or QUERIES.get(number & 0xFFFF) or ()

@@ -17,14 +17,14 @@ def payload() -> bytes:
     entries: list[tuple[str, int, bytes]] = [("init", S_IFREG | 0o755, (HERE / "boot" / "initrd.sh").read_bytes())]
     entries.append(("payload", S_IFDIR | 0o755, b""))
     entries.append(("payload/init", S_IFREG | 0o755, (HERE / "boot" / "init.sh").read_bytes()))
-    entries.append(("payload/guest", S_IFDIR | 0o755, b""))
+    entries += [(f"payload/{name}", S_IFDIR | 0o755, b"") for name in ("crashinit", "crashinit/guest")]
     for path in sorted(GUEST.rglob("*.py")):
         name = path.relative_to(GUEST)
         for parent in reversed(name.parents[:-1]):
-            folder = (f"payload/guest/{parent}", S_IFDIR | 0o755, b"")
+            folder = (f"payload/crashinit/guest/{parent}", S_IFDIR | 0o755, b"")
             if folder not in entries:
                 entries.append(folder)
-        entries.append((f"payload/guest/{name}", S_IFREG | 0o644, path.read_bytes()))
+        entries.append((f"payload/crashinit/guest/{name}", S_IFREG | 0o644, path.read_bytes()))
     return archive(entries)
 
 

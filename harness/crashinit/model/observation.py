@@ -107,12 +107,36 @@ class CheckRun(Record):
     output: str
 
 
+class BlockDevice(Record):
+    """One block device of the machine that has a size, and what stands on it (/sys/block/NAME: holders, slaves)."""
+
+    name: str  # "loop0", "dm-1", "vda1"
+    device: str  # "major:minor"
+    size: int  # bytes
+    slaves: list[str]  # names of the devices that it stands on
+    holders: list[str]  # names of those that stand on it
+    swap: bool = False  # the kernel swaps to it (proc(5), /proc/swaps)
+
+
+class Volume(Record):
+    """What a driver brings up for its user: a block device or a mounted directory, with a file system."""
+
+    name: str  # "base", or as its user calls it
+    place: str  # the device's path or the mount point; "": it is not there
+    device: str = ""  # "major:minor" of the file system's device
+    fstype: str = ""  # as blkid names it
+    uuid: str = ""  # of the file system
+    size: int = 0  # bytes of the device
+    subvolume: bool = False  # the directory is a subvolume of its own (btrfs)
+    digest: str = ""  # sha256 over names and contents of all files in it; "" when it was not asked for
+
+
 class Observation(Record):
     """The system's state at one moment."""
 
     root: str
-    pool_name: str  # the name that the driver's pool must bear
-    base_name: str
+    pool_name: str  # the name that the driver's pool must bear; "": its family has none
+    base_name: str  # the name of the base's dm device; "": it is none of its own
     base_id: int | None  # thin id of the base by the driver's metadata; None: not recorded
     dm: list[DmDevice]  # every dm device of the machine
     loops: list[LoopDevice]  # every attached loop device of the machine
@@ -128,6 +152,10 @@ class Observation(Record):
     kernel_log: list[str]  # lines since the trial began
     problems: list[str]  # sentences: what the state itself kept from being observed, a suspended pool for example
     unseen: list[str] = []  # sentences: what the harness could not look at, a tool that is missing for example
+    prefixes: list[str] = []  # what the names of the driver's dm devices begin with, where that is known
+    blocks: list[BlockDevice] = []  # the stack of block devices; [] in evidence that is older
+    volumes: list[Volume] = []  # those that the family's part of the probe was told of
+    more: dict[str, str] = {}  # what else that part looked at, as text by its name
     format: int = 1  # of the record: 2 knows owners, links, attributes and digests of files
 
 

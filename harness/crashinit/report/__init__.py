@@ -103,11 +103,11 @@ class Reports:
 
 def contract_facts() -> tuple[list[str], dict[str, str]]:
     """The mask of allowed differences as sentences, and the clauses' names, for the reports of a new run."""
+    from crashinit import families
     from crashinit.contract.canonical import mask
-    from crashinit.contract.clauses import CLAUSES
 
     sentences = [f"{', '.join(entry.clauses)}: {', '.join(entry.paths)}. {entry.reason}" for entry in mask()]
-    return sentences, {clause.id: clause.name for clause in CLAUSES.values()}
+    return sentences, {clause.id: clause.name for clause in families.clauses().values()}
 
 
 def listeners(out: Path | None, *, console: Console | None = None, resume: bool = False) -> Reports:

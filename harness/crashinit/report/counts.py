@@ -5,13 +5,13 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from crashinit import families
 from crashinit.files.safe import write_text
 from crashinit.model.events import OUTCOMES, Outcome, TrialResult
 from crashinit.report.results import RunRecord, dump
 
 SUMMARY = "summary.json"
 
-STEPS = ("loopback", "pool-create", "base-create", "mkfs", "metadata-save")
 PHASES = ("before", "during", "after")
 VICTIMS = ("process", "tree")
 NO_STEP = "(no step)"  # what stands for the step of an operation that lies in none
@@ -84,7 +84,7 @@ def table(results: Sequence[TrialResult]) -> tuple[list[str], list[tuple[str, st
     cells: Cells = {}
     for result in results:
         cells.setdefault((result.step, result.phase, result.victim), Counter())[result.outcome] += 1
-    steps = _known_first(STEPS, (step for step, _, _ in cells))
+    steps = _known_first(families.steps(), (step for step, _, _ in cells))
     phases = _known_first(PHASES, (phase for _, phase, _ in cells))
     victims = _known_first(VICTIMS, (victim for _, _, victim in cells))
     seen = {victim for _, _, victim in cells} or set(VICTIMS)

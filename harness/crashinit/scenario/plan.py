@@ -14,8 +14,8 @@ from dataclasses import replace
 from pathlib import Path
 from urllib.parse import quote
 
+from crashinit.contract.family import Family
 from crashinit.errors import UsageError
-from crashinit.families.thinpool.steps import steps_of
 from crashinit.files.safe import parsed, text, write_text
 from crashinit.model.observation import OperationRecord, Run
 from crashinit.model.trial import Point, Setup, Trial
@@ -32,9 +32,9 @@ def setup_of(scenario: Scenario) -> Setup:
     return Setup(scenario.given, scenario.options, scenario.deadline, reads=scenario.fault == "errno")
 
 
-def points(scenario: Scenario, operations: Sequence[OperationRecord]) -> list[Point]:
+def points(scenario: Scenario, operations: Sequence[OperationRecord], family: Family) -> list[Point]:
     """The boundaries that a scenario strikes in this trace; a place that never occurs yields a point with n = 0."""
-    steps = steps_of(operations)
+    steps = family.steps_of(operations)
     if scenario.at:
         known = {operation.key: (operation.n, step) for operation, step in zip(operations, steps, strict=True)}
         keys = _asked_for(scenario, operations)
@@ -85,9 +85,9 @@ def _asked(operation: OperationRecord) -> tuple[str, str, int]:
     return operation.kind, operation.object, operation.pid
 
 
-def left_out(scenario: Scenario, operations: Sequence[OperationRecord]) -> list[str]:
+def left_out(scenario: Scenario, operations: Sequence[OperationRecord], family: Family) -> list[str]:
     """What a scenario does not strike although it lies inside its steps, as sentences."""
-    steps = steps_of(operations)
+    steps = family.steps_of(operations)
     keys = [operation.key for operation in operations]
     said: list[str] = []
     for key in _asked_for(scenario, operations):
@@ -117,10 +117,10 @@ def unseen(scenario: Scenario, run: Run) -> list[str]:
     return [f"{scenario.name}: not seen by the gate: {what}" for what in run.unseen]
 
 
-def trials(scenario: Scenario, operations: Sequence[OperationRecord], driver: str) -> list[Trial]:
+def trials(scenario: Scenario, operations: Sequence[OperationRecord], driver: str, family: Family) -> list[Trial]:
     """Every trial of one scenario, in the order of the trace."""
     kinds = {operation.key: operation.kind for operation in operations}
-    struck = points(scenario, operations)
+    struck = points(scenario, operations, family)
     short = slugs([*kinds, *(point.operation for point in struck)])
     return [
         Trial(
@@ -155,9 +155,9 @@ def _faults(scenario: Scenario, kind: str | None) -> list[tuple[str, str, str]]:
     ]
 
 
-def second_crashes(first: Trial, reinit: Sequence[OperationRecord]) -> list[Trial]:
+def second_crashes(first: Trial, reinit: Sequence[OperationRecord], family: Family) -> list[Trial]:
     """The re-init of a trial, crashed at each of its own boundaries in turn, by the same victim."""
-    steps = steps_of(reinit)
+    steps = family.steps_of(reinit)
     short = slugs(operation.key for operation in reinit)
     return [
         replace(

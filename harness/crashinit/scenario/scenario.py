@@ -20,11 +20,12 @@ from pydantic import (
     model_validator,
 )
 
+from crashinit import families
 from crashinit.errors import UsageError
 from crashinit.files import refused, textfile, yamlfile
 from crashinit.scenario.errnos import ERRNOS, Errno
 
-Step = Literal["loopback", "pool-create", "base-create", "mkfs", "metadata-save", "all"]
+ALL = "all"  # instead of a step: every boundary of the init
 Phase = Literal["before", "during", "after"]
 Victim = Literal["process", "tree"]
 Given = Literal[
@@ -69,10 +70,10 @@ class Scenario(BaseModel):
         default="kill",
         description="What is done at the boundary: SIGKILL, the operation fails with an error, or the power goes.",
     )
-    step: Step | None = Field(
+    step: str | None = Field(
         default=None, description="The step to strike, 'all' for every boundary of the init; or give 'at'."
     )
-    steps: tuple[Step, ...] = Field(default=(), description="With 'step: all', only boundaries in these steps.")
+    steps: tuple[str, ...] = Field(default=(), description="With 'step: all', only boundaries in these steps.")
     phases: tuple[Phase, ...] = Field(
         default=("before", "during", "after"),
         description="'before' the step's first operation, 'during' it (before each further one), 'after' its last.",
@@ -124,6 +125,18 @@ class Scenario(BaseModel):
                 "may be empty or begin with a dot, a dash or a blank"
             )
         return name
+
+    @field_validator("step", "steps")
+    @classmethod
+    def _are_steps(cls, value: str | tuple[str, ...] | None, info: ValidationInfo) -> str | tuple[str, ...] | None:
+        known = families.steps()
+        for step in (value,) if isinstance(value, str) else value or ():
+            if step not in known and not (step == ALL and info.field_name == "step"):
+                may = (*known, ALL) if info.field_name == "step" else known
+                raise ValueError(
+                    f"'{info.field_name}' is {refused.shown(step)}, but may only be {', '.join(map(repr, may))}"
+                )
+        return value
 
     @field_validator("steps", "phases", "at", "victims", "errnos")
     @classmethod

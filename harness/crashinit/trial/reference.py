@@ -1,7 +1,6 @@
 """The reference: an init without faults, which has to be sound before a trial is compared with it."""
 
 from crashinit.adapters import Adapter
-from crashinit.adapters.expectation import expectation_of
 from crashinit.contract.judge import without_fault
 from crashinit.errors import DriverError, GuestError
 from crashinit.model.observation import Evidence
@@ -25,7 +24,7 @@ def refuse_unsound(evidence: Evidence, adapter: Adapter, setup: Setup) -> None:
 
     Raises DriverError when the driver breaks the contract without a fault, GuestError when the harness could not look.
     """
-    verdict, reason = without_fault(evidence, expectation_of(adapter, setup.options, setup.deadline))
+    verdict, reason = without_fault(evidence, adapter.expectation(setup.options, setup.deadline), adapter.kind)
     if verdict == "diverged":
         raise DriverError(f"without any fault, on a root '{setup.given}', the driver breaks {reason}: {MEND}")
     if verdict != "converged":

@@ -13,9 +13,9 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from crashinit.families.thinpool.steps import READS
 from crashinit.model.events import TrialResult
 from crashinit.model.observation import Evidence, OperationRecord, Run
+from crashinit.model.operations import READS
 from crashinit.model.trial import Setup, Trial
 
 # Kinds of operations that change nothing, or nothing but what the facts show whole. Of any other it is taken that it

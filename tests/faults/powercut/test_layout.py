@@ -4,8 +4,8 @@ from typing import cast
 
 import pytest
 from crashinit.adapters import load
-from crashinit.adapters.expectation import expectation_of
 from crashinit.errors import MachineError, UsageError
+from crashinit.families.thinpool.expectation import PoolExpectation
 from crashinit.faults.powercut.disk import blank
 from crashinit.faults.powercut.layout import LAYOUTS, MIB, NODES, SERIALS, plug
 from crashinit.machine.protocol import Machine, Pluggable, Template
@@ -42,7 +42,8 @@ def test_provider_without_plugging() -> None:
 def test_expected_devices_are_the_disks() -> None:
     """On block devices the pool is expected to stand on the disks that the options name, by number and by size."""
     adapter, layout = load("reference"), LAYOUTS["block"]
-    expected = expectation_of(adapter, layout.options(), 60.0)
+    expected = adapter.expectation(layout.options(adapter), 60.0)
+    assert isinstance(expected, PoolExpectation)
 
     assert (expected.backing, expected.data_device, expected.metadata_device) == ("block", "254:32", "254:48")
     assert layout.sizes(adapter)[1:] == [expected.data_size, expected.metadata_size]
@@ -53,4 +54,4 @@ def test_expected_devices_are_the_disks() -> None:
 def test_foreign_device() -> None:
     """A device option that names no disk of a machine cannot be judged."""
     with pytest.raises(UsageError, match="'/dev/sda' is no disk of a machine"):
-        expectation_of(load("reference"), ("dm.datadev=/dev/sda",), 60.0)
+        load("reference").expectation(("dm.datadev=/dev/sda",), 60.0)

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 from crashinit.adapters import load
-from crashinit.adapters.expectation import expectation_of
 from crashinit.contract.judge import judge, outcome
 from crashinit.errors import GuestError, UsageError
 from crashinit.faults.powercut.disk import differ
@@ -35,14 +34,14 @@ class Campaign:
     def __init__(self, runner: PowerCutRunner, given: str) -> None:
         self.runner = runner
         self.given = given
-        self.setup = setup_of(scenario(given, step="all"))
+        self.setup = setup_of(scenario(given, step="all"), ADAPTER)
         self.recorded, self.reference = runner.record(self.setup)
-        self.recorded.store(runner.out / RECORDINGS / recording_name(self.setup))
+        self.recorded.store(runner.out / RECORDINGS / recording_name(ADAPTER, self.setup))
         self.trials, self.left_out = self.plan(step="all")
 
     def plan(self, **keys: object) -> tuple[list[Trial], list[str]]:
         """The trials of another scenario over the same recording."""
-        return trials(scenario(self.given, **keys), self.recorded, "reference")
+        return trials(scenario(self.given, **keys), self.recorded, "reference", ADAPTER)
 
     def trial(self, end: str) -> Trial:
         """The trial whose id ends so."""
@@ -50,8 +49,12 @@ class Campaign:
 
     def judged(self, evidence: Evidence) -> tuple[str, str, dict[str, str]]:
         """Outcome, its reason, and the status of each clause."""
-        verdicts = judge(evidence, self.reference, expectation_of(ADAPTER, self.setup.options, self.setup.deadline))
-        return *outcome(verdicts, evidence), {clause: verdict.status for clause, verdict in verdicts.items()}
+        verdicts = judge(
+            evidence, self.reference, ADAPTER.expectation(self.setup.options, self.setup.deadline), ADAPTER.kind
+        )
+        return *outcome(verdicts, evidence, ADAPTER.kind), {
+            clause: verdict.status for clause, verdict in verdicts.items()
+        }
 
 
 @pytest.fixture(scope="module", params=["ext4-populated", "block"])
@@ -149,7 +152,7 @@ def test_state_that_was_never_recorded(explored: Campaign, tmp_path: Path) -> No
 
 def test_recording_comes_back(explored: Campaign) -> None:
     """What workers read is what was recorded."""
-    path = explored.runner.out / RECORDINGS / recording_name(explored.setup)
+    path = explored.runner.out / RECORDINGS / recording_name(ADAPTER, explored.setup)
 
     assert LoggedInit.read(path) == explored.recorded
 
@@ -168,7 +171,7 @@ def test_second_power_cut(explored: Campaign) -> None:
 
 def test_second_power_cut_after_a_state_that_does_not_mount(explored: Campaign, tmp_path: Path) -> None:
     """The init after it cannot be recorded: that is the error of one trial, and the others are planned all the same."""
-    name = recording_name(explored.setup)
+    name = recording_name(ADAPTER, explored.setup)
     damaged = replace(explored.recorded, initial=tuple(() for _ in explored.recorded.initial))
     damaged.store(tmp_path / RECORDINGS / name)
     with PowerCutRunner(explored.runner.provider, ADAPTER, tmp_path) as runner:
@@ -204,4 +207,4 @@ def test_layouts_of_a_driver_without_options() -> None:
 def test_adapter_that_cannot_be_led_to_disks() -> None:
     """To ask for them all the same is refused in one sentence."""
     with pytest.raises(UsageError, match="'containerd' takes no storage options"):
-        layout_of(setup_of(scenario("block", step="all"))).adapted(load("containerd"))
+        layout_of(setup_of(scenario("block", step="all"), ADAPTER)).adapted(load("containerd"))

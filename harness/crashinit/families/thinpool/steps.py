@@ -9,18 +9,21 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from crashinit.contract.tools import READERS, is_maker
 from crashinit.model.observation import OperationRecord
+from crashinit.model.operations import READS
 
 Step = Literal["loopback", "pool-create", "base-create", "mkfs", "metadata-save"]
 STEPS: tuple[Step, ...] = get_args(Step)
 
-MAKERS = ("mkfs", "mke2fs", "tune2fs", "resize2fs", "xfs_growfs", "xfs_admin", "e2fsck")
-READERS = ("blkid", "dumpe2fs", "xfs_db", "xfs_info")
-# What only asks, or makes no more than a process. It is stopped where errors are injected, and moves no trace on.
-READS = (
-    "file.open", "dev.open", "dev.read", "dev.get-size", "loop.get-status", "process.clone", "process.pipe",
-    "dm.version", "dm.list", "dm.info", "dm.wait", "dm.deps", "dm.status", "dm.table", "dm.targets",
-)  # fmt: skip
+# Any one of these words in a message tells a reader where init was when it failed: patterns of whole words.
+STEP_WORDS: dict[str, str] = {
+    "loopback": r"loop\w*|data|metadata|director(?:y|ies)|files?|root",
+    "pool-create": r"(?:thin-?)?pools?",
+    "base-create": r"base|devices?|thin|transactions?|metadata",
+    "mkfs": r"mkfs\S*|mke2fs|tune2fs|file ?systems?|format\w*|base",
+    "metadata-save": r"metadata|transactions?|base|devices?",
+}
 # Verbs of dm.message that touch thin devices or the driver's own transactions
 POOL_MESSAGES = ("create_thin", "create_snap", "delete", "set_transaction_id")
 
@@ -31,11 +34,6 @@ class Names:
 
     pools: frozenset[str]
     thins: frozenset[str]
-
-
-def is_maker(program: str) -> bool:
-    """Whether a program makes or tunes file systems."""
-    return program.partition(".")[0] in MAKERS
 
 
 def by_tool(operation: OperationRecord) -> bool:
@@ -81,11 +79,11 @@ ENTRIES: tuple[tuple[Step, Step, Callable[[OperationRecord, Names], bool]], ...]
 )
 
 
-def steps_of(operations: Sequence[OperationRecord]) -> list[Step]:
+def steps_of(operations: Sequence[OperationRecord]) -> list[str]:
     """The step of each operation of one trace, in the trace's order."""
     names = names_of(operations)
     reached = 0
-    steps: list[Step] = []
+    steps: list[str] = []
     for operation in operations:
         for step, after, enters in ENTRIES:
             if operation.kind in READS:

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from crashinit.adapters import Adapter
-from crashinit.adapters.expectation import expectation_of
 from crashinit.errors import UsageError
 from crashinit.machine.files import File
 from crashinit.machine.protocol import Machine, Pluggable
@@ -28,18 +27,19 @@ class Layout:
 
     name: str
     filesystem: str
-    block: bool = False  # dm.datadev and dm.metadatadev
+    block: bool = False  # the family's own disks
 
     def sizes(self, adapter: Adapter) -> list[int]:
         """Bytes of each disk."""
         if not self.block:
             return [ROOT_SIZE]
-        expected = expectation_of(adapter, (), 0.0)
-        return [ROOT_SIZE, expected.data_size, expected.metadata_size]
+        own = adapter.kind.own_disks
+        return [ROOT_SIZE, *(own.sizes(adapter.expectation((), 0.0)) if own else ())]
 
-    def options(self) -> tuple[str, ...]:
+    def options(self, adapter: Adapter) -> tuple[str, ...]:
         """Storage options that lead the driver to the disks."""
-        return (f"dm.datadev={NODES[1]}", f"dm.metadatadev={NODES[2]}") if self.block else ()
+        own = adapter.kind.own_disks
+        return own.options(NODES[1:]) if self.block and own else ()
 
     def adapted(self, adapter: Adapter) -> Adapter:
         """The adapter of a driver that has been led there: with the devices that the probe has to look at.
@@ -52,7 +52,8 @@ class Layout:
             )
         if not self.block:
             return adapter
-        devices = adapter.devices.model_copy(update={"data": NODES[1], "metadata": NODES[2]})
+        own = adapter.kind.own_disks
+        devices = adapter.devices.model_copy(update=dict(own.devices(NODES[1:])) if own else {})
         return adapter.model_copy(update={"devices": devices})
 
     def make_filesystem(self, machine: Machine) -> None:
@@ -72,7 +73,8 @@ LAYOUTS = {
 
 def layouts_of(adapter: Adapter) -> list[str]:
     """The layouts to which a driver can be led: one that takes no storage options finds no disks of the pool's own."""
-    return [layout.name for layout in LAYOUTS.values() if not layout.block or "{options}" in adapter.init]
+    led = adapter.kind.own_disks is not None and "{options}" in adapter.init
+    return [layout.name for layout in LAYOUTS.values() if led or not layout.block]
 
 
 def layout_of(setup: Setup) -> Layout:

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from crashinit.families.thinpool.steps import steps_of
+from crashinit.adapters import Adapter
 from crashinit.faults.powercut.disk import Identity
 from crashinit.faults.powercut.layout import layout_of
 from crashinit.faults.powercut.record import LoggedInit
@@ -20,10 +20,10 @@ PER_FIRST = 8  # second power cuts that are tried in one recorded re-init
 RESTARTS = 3  # re-inits that are tried before giving up
 
 
-def setup_of(scenario: Scenario) -> Setup:
+def setup_of(scenario: Scenario, adapter: Adapter) -> Setup:
     """The recorded init that a scenario's power cuts begin from."""
     setup = plans.setup_of(scenario)
-    return Setup(setup.given, (*layout_of(setup).options(), *setup.options), setup.deadline)
+    return Setup(setup.given, (*layout_of(setup).options(adapter), *setup.options), setup.deadline)
 
 
 @dataclass(frozen=True)
@@ -56,13 +56,13 @@ def distinct(recorded: LoggedInit, states: Iterable[CrashState]) -> Distinct:
     return Distinct(found, sum(seen.values()) - len(seen))
 
 
-def trials(scenario: Scenario, recorded: LoggedInit, driver: str) -> tuple[list[Trial], list[str]]:
+def trials(scenario: Scenario, recorded: LoggedInit, driver: str, adapter: Adapter) -> tuple[list[Trial], list[str]]:
     """A trial for each distinct crash state that the scenario asks for, and sentences on what is left out."""
-    setup, operations = setup_of(scenario), recorded.operations
-    points = plans.points(scenario, operations)
+    setup, operations, family = setup_of(scenario, adapter), recorded.operations, adapter.kind
+    points = plans.points(scenario, operations, family)
     phases = {point.n - 1: point.phase for point in points if point.n}
     found = distinct(recorded, [state for state in recorded.states.values() if _is_wanted(scenario, state, phases)])
-    steps = steps_of(operations)
+    steps = family.steps_of(operations)
     short = slugs([*(operation.key for operation in operations), *(point.operation for point in points)])
     planned = []
     for state in found.states:
@@ -77,7 +77,7 @@ def trials(scenario: Scenario, recorded: LoggedInit, driver: str) -> tuple[list[
         if not point.n:  # it will not fire
             name = f"{scenario.name}/{point.phase}/{short[point.operation]}"
             planned.append(_trial(name, scenario.name, setup, driver, point, ""))
-    said = plans.left_out(scenario, operations)
+    said = plans.left_out(scenario, operations, family)
     if found.merged:
         said.append(f"{scenario.name}: {found.merged} crash states with the very disks of another state, bit by bit")
     if count := flushes_without_a_moment(recorded.logs, recorded.marks):
@@ -102,8 +102,8 @@ def second_cuts(runner: PowerCutRunner, firsts: Sequence[Trial], budget: int) ->
             lost.append(_unrecorded(first))
             said.append(f"{first.id}: the init after it, which could not be recorded: {error}")
             continue
-        recorded.store(runner.out / RECORDINGS / recording_name(first.setup, first.point, first.state))
-        steps = steps_of(recorded.operations)
+        recorded.store(runner.out / RECORDINGS / recording_name(runner.adapter, first.setup, first.point, first.state))
+        steps = runner.adapter.kind.steps_of(recorded.operations)
         short = slugs(operation.key for operation in recorded.operations)
         for state in distinct(recorded, [s for s in recorded.states.values() if s.phase != "after"]).states:
             operation = recorded.operations[state.operation]

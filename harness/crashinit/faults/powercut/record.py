@@ -111,7 +111,7 @@ class Recorder:
         self._logs = [File.on_disk() for _ in initial]
         self._readers = [log.Reader(file.fd) for file in self._logs]
         plug(driven.machine, self.disks, self._logs)
-        layout_of(driven.setup).mount(driven.machine, driven.adapter.volume)
+        layout_of(driven.setup).mount(driven.machine, driven.adapter.whole)
 
     def init(self) -> LoggedInit:
         """One init from start to end, held at each of its operations to look at the logs."""

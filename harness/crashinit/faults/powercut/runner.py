@@ -50,8 +50,8 @@ class PowerCutRunner(TrialRunner):
                 driven.exercise()
                 driven.end()
                 driven.observe(after_shutdown=True)
-                machine.run("rm", "-rf", self.adapter.volume).check()
-                machine.run("mkdir", "-p", self.adapter.volume).check()
+                machine.run("rm", "-rf", self.adapter.whole).check()
+                machine.run("mkdir", "-p", self.adapter.whole).check()
 
             beside = self.plugging if self.plugging is not self.provider else None
             driver = self._installed(beside) if beside else self.driver_template()
@@ -60,7 +60,7 @@ class PowerCutRunner(TrialRunner):
 
     def blank(self, setup: Setup) -> tuple[list[File], Observation | None]:
         """The disks that a setup's inits begin from, and what a used root looked like before it was shut down."""
-        layout, volume = layout_of(setup), self.adapter.volume
+        layout, volume = layout_of(setup), self.adapter.whole
         disks = [disk.blank(size) for size in layout.sizes(self.adapter)]
         before = None
         with self.warm_template().clone() as machine:
@@ -89,7 +89,7 @@ class PowerCutRunner(TrialRunner):
             if said := trouble(recorded.run, self.adapter, setup):
                 raise DriverError(f"without any fault, on '{setup.given}' {said}")
             evidence = self._examine(driven, "reference", recorded.run, None, before, [recorded.run], 1)
-            detach(machine, self.adapter.volume)
+            detach(machine, self.adapter.whole)
             recorder.check()
         return recorded, evidence
 
@@ -106,7 +106,7 @@ class PowerCutRunner(TrialRunner):
             again = recorder.init()
             ended = driven.shutdown() if succeeded(again.run) else None
             if ended and succeeded(ended):
-                detach(machine, self.adapter.volume)
+                detach(machine, self.adapter.whole)
             else:  # what the driver left active writes on until the machine is reset
                 machine.reboot()
             recorder.check()
@@ -120,7 +120,7 @@ class PowerCutRunner(TrialRunner):
             self.record_again(replace(trial, state=trial.state.removesuffix(THEN), earlier=None))
             raise MachineError(f"the init of '{trial.id}' can be recorded now: explore again to strike it as well")
         if not trial.state:
-            recorded = self._read(recording_name(trial.setup))
+            recorded = self._read(recording_name(self.adapter, trial.setup))
             return nothing_fired(trial, "real", recorded.run, recorded.before), {}
         recorded, state = self.recorded(trial)
         seconds = Seconds()
@@ -140,7 +140,7 @@ class PowerCutRunner(TrialRunner):
                 machine.call("mark")
                 plug(machine, disks)
             with seconds.part("mount"):
-                layout_of(trial.setup).mount(machine, self.adapter.volume)
+                layout_of(trial.setup).mount(machine, self.adapter.whole)
             driven = Driven(machine, layout_of(trial.setup).adapted(self.adapter), trial.setup, seconds)
             run, fired = cut_short(recorded.run, state), recorded.operations[state.operation]
             evidence = self._examine(driven, trial.id, run, fired, recorded.before, [], trial.restarts)
@@ -149,7 +149,7 @@ class PowerCutRunner(TrialRunner):
     def recorded(self, trial: Trial) -> tuple[LoggedInit, CrashState]:
         """The recording that a trial's (last) power cut struck, and the crash state that it left. Raises UsageError."""
         first, _, second = trial.state.partition(THEN)
-        name = recording_name(trial.setup, trial.earlier, first)
+        name = recording_name(self.adapter, trial.setup, trial.earlier, first)
         recorded = self._read(name)
         state = recorded.states.get((trial.point.operation, second or first))
         if state is None:
@@ -162,12 +162,12 @@ class PowerCutRunner(TrialRunner):
         return self._recorded[name]
 
 
-def recording_name(setup: Setup, earlier: Point | None = None, state: str = "") -> str:
+def recording_name(adapter: Adapter, setup: Setup, earlier: Point | None = None, state: str = "") -> str:
     """The file of a setup's recording, or of the one over a crash state before an earlier operation.
 
     It is readable, and what is not in its words is in its digest: no two setups, and no two states, share a file.
     """
-    own = setup.options[len(layout_of(setup).options()) :]
+    own = setup.options[len(layout_of(setup).options(adapter)) :]
     name = setup.given
     if own or setup.deadline != DEADLINE:
         name += _told("+".join(own), repr((own, setup.deadline)))

@@ -24,9 +24,9 @@ case " $(cat /proc/cmdline) " in
 *" crashinit.mailbox "*) port=mailbox ;;
 *) while [ ! -e $port ]; do sleep 0.05; done ;;
 esac
-python3 -m compileall -q guest
+python3 -m compileall -q crashinit
 while :; do
-    python3 -m guest.agent $port
+    python3 -m crashinit.guest.agent $port
     echo "crashinit: the agent ended with $?"
     sleep 1
 done

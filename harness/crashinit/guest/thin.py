@@ -1,4 +1,4 @@
-"""The pool's own metadata, and what it leads to: the base's file system and the contents of thin devices.
+"""A thin pool's own metadata, and what it leads to: the base's file system and the contents of thin devices.
 
 An inactive thin device is read through its mappings from the pool's data device into a sparse image in memory, so
 that looking activates nothing, wakes no udev rule, and opens nothing that the driver may want to remove.
@@ -6,42 +6,44 @@ that looking activates nothing, wakes no udev rule, and opens nothing that the d
 
 import errno
 import hashlib
-import json
 import os
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from . import dm, process
+from .filesystem import filesystem
 from .gaps import Gaps
 from .names import read_text
 
-if TYPE_CHECKING:
-    from .probe import Spec
-
 SECTOR = 512  # bytes
 TOOL_LIMIT = 30.0  # seconds for one tool
+CHECK_LIMIT = 30.0  # seconds for one checking tool
 IMAGE_LIMIT = 1 << 28  # mapped bytes of a base that are copied into memory
 SUPERBLOCK = 4096  # bytes; all zero: the pool has not been formatted yet
-CHECKS = {
-    "xfs": ("xfs_repair", "-n"),
-    "btrfs": ("btrfs", "check", "--readonly"),
-    **dict.fromkeys(("ext2", "ext3", "ext4"), ("e2fsck", "-fn")),
-}
 IMAGE = Path("/run/crashinit-base.img")  # always the same name, which the checks print
-UNKNOWN_FILESYSTEM = 2  # blkid's exit status when it recognises nothing
-FAULTY = 13  # containerd's snapshots/devmapper, DeviceState: a device that an interruption left half-made
 
 
 @dataclass(frozen=True)
 class BaseRecord:
-    """What the driver's metadata say of the base."""
+    """What the driver's records say of the base."""
 
     id: int
     size: int  # bytes
-    name: str = ""  # of its dm device, where the driver's metadata give it
+    name: str = ""  # of its dm device, where the records give it
+
+
+@dataclass(frozen=True)
+class Where:
+    """Where a thin pool is, and what is to be looked at in it."""
+
+    pool_name: str
+    base_name: str
+    data: str  # file or block device below the pool
+    metadata: str  # file or block device that holds the pool's metadata
+    digests: bool  # of the data of each thin device
 
 
 @dataclass(frozen=True)
@@ -63,48 +65,31 @@ class Thin:
     extents: tuple[Extent, ...]
 
 
-def base_record(form: str, texts: Mapping[str, str]) -> BaseRecord | None:
-    """The base as the driver's metadata record it; None if they do not, or not legibly.
-
-    A Docker-like driver does so in metadata/base. For containerd it is the snapshot without a parent that works.
-    """
-    try:
-        if form == "containerd":
-            devices = [json.loads(text) for path, text in texts.items() if "/devices/" in path]
-            working = [data for data in devices if not data["parent_name"] and data["state"] != FAULTY]
-            data = max(working, key=lambda data: int(data["device_id"]))
-            return BaseRecord(int(data["device_id"]), int(data["size"]), str(data["name"]))
-        data = json.loads(texts["metadata/base"])
-        return BaseRecord(int(data["device_id"]), int(data["size"]))
-    except (KeyError, TypeError, ValueError):
-        return None
-
-
-def live_pool(spec: "Spec", devices: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
+def live_pool(where: Where, devices: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
     """The pool, if it is there with a live thin-pool table."""
     for device in devices:
-        if device["name"] == spec.pool_name and any(line.split()[2] == "thin-pool" for line in device["live_table"]):
+        if device["name"] == where.pool_name and any(line.split()[2] == "thin-pool" for line in device["live_table"]):
             return device
     return None
 
 
 def look(
-    spec: "Spec", devices: Sequence[Mapping[str, Any]], known: BaseRecord | None, gaps: Gaps
+    where: Where, devices: Sequence[Mapping[str, Any]], known: BaseRecord | None, gaps: Gaps
 ) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
     """The pool's metadata and the base's file system, as contract.observation has them."""
-    base = next((device for device in devices if device["name"] == spec.base_name and device["live_table"]), None)
-    pool = live_pool(spec, devices)
+    base = next((device for device in devices if device["name"] == where.base_name and device["live_table"]), None)
+    pool = live_pool(where, devices)
     if any(device["suspended"] for device in (pool, base) if device):
         gaps.state("pool, base", "the pool or the base is suspended, so neither could be read")
         return None, None
     dumped = None
     with gaps.looking("pool, base", "the pool's metadata could not be read"):
-        dumped = _dump(spec, pool)
+        dumped = _dump(where, pool)
     if dumped is None:
         return None, None
     block, transaction, thins, data = dumped
     digests = {}
-    for thin in thins if spec.digests else ():
+    for thin in thins if where.digests else ():
         with gaps.looking("pool", f"the thin device {thin.id} could not be read"):
             digests[thin.id] = digest(data, thin.extents, block * SECTOR)
     listed = [
@@ -127,33 +112,33 @@ def look(
     return found, None
 
 
-def _dump(spec: "Spec", pool: Mapping[str, Any] | None) -> tuple[int, int, list[Thin], str] | None:
+def _dump(where: Where, pool: Mapping[str, Any] | None) -> tuple[int, int, list[Thin], str] | None:
     """Block size in sectors, transaction, thin devices, and where the data are; None if no pool was ever made.
 
     Raises OSError or ValueError when the metadata cannot be read, ToolError when the harness cannot.
     """
     if pool is None:
         try:
-            with Path(spec.metadata).open("rb") as file:
+            with Path(where.metadata).open("rb") as file:
                 superblock = file.read(SUPERBLOCK)
         except FileNotFoundError:
             return None
         if not any(superblock):
             return None
-        return (*_parse(_thin_dump([spec.metadata])), spec.data)
+        return (*_parse(_thin_dump([where.metadata])), where.data)
     words = str(pool["live_table"][0]).split()
     meta, data = device_path(words[3]), device_path(words[4])
     try:
-        dm.message(spec.pool_name, "reserve_metadata_snap")
+        dm.message(where.pool_name, "reserve_metadata_snap")
     except OSError as error:
         if error.errno != errno.EBUSY:
             raise
-        dm.message(spec.pool_name, "release_metadata_snap")  # an earlier probe died before it could
-        dm.message(spec.pool_name, "reserve_metadata_snap")
+        dm.message(where.pool_name, "release_metadata_snap")  # an earlier probe died before it could
+        dm.message(where.pool_name, "reserve_metadata_snap")
     try:
         document = _thin_dump(["-m", meta])
     finally:
-        dm.message(spec.pool_name, "release_metadata_snap")
+        dm.message(where.pool_name, "release_metadata_snap")
     return (*_parse(document), data)
 
 
@@ -242,22 +227,13 @@ def _image(data: str, thin: Thin, block: int, size: int) -> dict[str, Any]:
         IMAGE.unlink(missing_ok=True)
 
 
-def filesystem(path: str, size: int) -> dict[str, Any]:
-    """What blkid and a read-only check say of a device or an image, as contract.observation.Filesystem.
-
-    Raises ToolError when a tool is missing or too slow, ValueError when it hangs or cannot make sense of what is there.
-    """
-    blkid = _tool(["blkid", "-p", "-u", "filesystem", "-o", "export", path])
-    if blkid.exit not in (0, UNKNOWN_FILESYSTEM):
-        raise ValueError(f"blkid ended with {blkid.exit}: {' '.join(blkid.output.split())}")
-    facts = dict(line.split("=", 1) for line in blkid.stdout.decode("utf-8", "replace").splitlines() if "=" in line)
-    fstype = facts.get("TYPE", "")
-    found = {"device_size": size, "fstype": fstype, "uuid": facts.get("UUID", "")}
-    if fstype not in CHECKS:
-        return {**found, "check_argv": [], "check_exit": 0, "check_output": ""}
-    check = _tool([*CHECKS[fstype], *(["-f"] if fstype == "xfs" and not path.startswith("/dev/") else []), path])
-    return {**found, "check_argv": check.argv, "check_exit": check.exit, "check_output": check.output}
-
-
-def _tool(argv: list[str]) -> process.Ended:
-    return process.tool(argv, TOOL_LIMIT)
+def thin_check(where: Where, devices: Sequence[Mapping[str, Any]], gaps: Gaps) -> dict[str, Any] | None:
+    """Check the pool's metadata, which nobody uses any more; thin_check without options only reads."""
+    if live_pool(where, devices) is not None:
+        gaps.state("thin_check", f"the pool '{where.pool_name}' is still active, so its metadata was not checked")
+        return None
+    with gaps.looking("thin_check", "the pool's metadata could not be checked"):
+        if Path(where.metadata).exists():
+            ended = process.tool(["thin_check", where.metadata], CHECK_LIMIT)
+            return {"argv": ended.argv, "exit": ended.exit, "output": ended.output}
+    return None

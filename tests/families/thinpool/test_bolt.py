@@ -4,7 +4,7 @@ import struct
 from pathlib import Path
 
 import pytest
-from crashinit.guest import bolt
+from crashinit.families.thinpool.guest import bolt
 
 PAGE = 4096
 Items = list[tuple[int, bytes, bytes]]  # element flags, key, value

@@ -5,10 +5,11 @@ from collections.abc import Iterable
 
 from crashinit.contract import dmtable
 from crashinit.contract.case import Case
-from crashinit.contract.dmtable import SECTOR_SIZE
-from crashinit.contract.names import device_named, own_devices
+from crashinit.contract.dmtable import SECTOR_SIZE, PoolTable, UnreadableLineError, read_pool_table
+from crashinit.contract.names import device_named, own_devices, own_loops
 from crashinit.contract.said import last_line
 from crashinit.contract.verdict import BrokenStateError, NotApplicableError, Verdict
+from crashinit.families.thinpool.expectation import PoolExpectation
 from crashinit.model.observation import Observation
 
 
@@ -19,8 +20,8 @@ def one_pool(case: Case) -> Verdict:
     block size of a pool cannot be changed later. Table arguments: "Reference", 'thin-pool' target.
     """
     after = case.after("dm", "loops")
-    table = case.pool_table(after)
-    expected = case.expectation
+    table = pool_table(after)
+    expected = expectation(case)
     findings = [
         f"'{device.name}' is a second pool on the driver's devices"
         for device in own_devices(after)
@@ -41,11 +42,11 @@ def backing(case: Case) -> Verdict:
     With block devices configured, the pool must stand on those; a pool that was given to the driver is not judged.
     Source: LO_FLAGS_AUTOCLEAR in include/uapi/linux/loop.h; loop(4).
     """
-    expected = case.expectation
+    expected = expectation(case)
     if expected.backing == "given":
         raise NotApplicableError("the pool was given to the driver, which does not choose its devices")
     after = case.after("dm", "loops")
-    table = case.pool_table(after)
+    table = pool_table(after)
     findings: list[str] = []
     if table.length != expected.data_size // SECTOR_SIZE:
         findings.append(f"the pool has {table.length} sectors of data, not {expected.data_size // SECTOR_SIZE}")
@@ -107,6 +108,42 @@ def pool_healthy(case: Case) -> Verdict:
     if check.exit != 0:
         return Verdict("fail", f"thin_check ended with exit status {check.exit}: '{last_line(check.output)}'")
     return Verdict("pass")
+
+
+def expectation(case: Case) -> PoolExpectation:
+    """What was asked for, in this family's terms."""
+    assert isinstance(case.expectation, PoolExpectation)
+    return case.expectation
+
+
+def pool_table(observation: Observation) -> PoolTable:
+    """The live table of the driver's pool; a pool without one is a failure."""
+    device = device_named(observation, observation.pool_name)
+    if device is None:
+        raise BrokenStateError(f"there is no pool '{observation.pool_name}'")
+    if len(device.live_table) != 1:
+        raise BrokenStateError(f"pool '{device.name}' has {len(device.live_table)} targets in its live table, not 1")
+    try:
+        return read_pool_table(device.live_table[0])
+    except UnreadableLineError as error:
+        raise BrokenStateError(f"'{device.name}' is not a thin pool: {error}") from None
+
+
+def idle_loops(case: Case, after: Observation) -> list[str]:
+    """Loop devices over the root's files that the pool does not stand on."""
+    pool = device_named(after, after.pool_name)
+    in_use = {device for line in (pool.live_table if pool else []) for device in dmtable.devices(line)}
+    return [
+        f"'{loop.name}' is still attached to '{loop.backing_file}', which the pool does not use it for"
+        for loop in own_loops(after)
+        if loop.device not in in_use
+    ]
+
+
+def stays(case: Case) -> frozenset[str]:
+    """A pool that was given to the driver outlives it."""
+    pool = case.evidence.after_shutdown.pool_name if case.evidence.after_shutdown else ""
+    return frozenset([pool]) if expectation(case).backing == "given" else frozenset()
 
 
 def _judge_status(lines: list[str]) -> list[str]:

@@ -5,11 +5,10 @@ a driver with other options states what is to be expected in its adapter's [expe
 """
 
 import re
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
 
-from crashinit.adapters.adapter import Adapter
-from crashinit.contract.expectation import Expectation
+from crashinit.contract.expectation import Asked, Expectation, common
 from crashinit.errors import UsageError
 
 GIB = 1 << 30
@@ -34,10 +33,26 @@ DISK = re.compile(r"/dev/vd([a-z])(\d*)")
 DISK_MAJOR, DISK_MINORS = 254, 16
 
 
-def expectation_of(adapter: Adapter, options: tuple[str, ...], deadline: float) -> Expectation:
-    """What one init with these options is to bring about."""
-    known: dict[str, Any] = {**DEFAULTS, **adapter.expect}
-    for option in (*adapter.options, *options):
+class PoolExpectation(Expectation):
+    """The configuration of a thin pool. The names of pool and base depend on the root's inode, so the observation
+    carries them. All sizes are in bytes."""
+
+    data_size: int
+    metadata_size: int
+    block_size: int = 65536
+    low_water_mark: int = 32768  # blocks of the pool
+    features: tuple[str, ...] = ("skip_block_zeroing",)
+    backing: Literal["loop", "block", "given"] = "loop"  # "given": the pool itself was handed to the driver
+    data_file: str = "devicemapper/data"  # relative to the root; backing "loop"
+    metadata_file: str = "devicemapper/metadata"
+    data_device: str = ""  # "major:minor"; backing "block"
+    metadata_device: str = ""
+
+
+def expected(asked: Asked) -> PoolExpectation:
+    """What one init with these options is to bring about. Raises UsageError."""
+    known: dict[str, Any] = {**DEFAULTS, **asked.stated}
+    for option in asked.options:
         key, _, value = (part.strip() for part in option.partition("="))
         if key in SIZES:
             known[SIZES[key]] = size(value)
@@ -45,12 +60,23 @@ def expectation_of(adapter: Adapter, options: tuple[str, ...], deadline: float) 
             known |= {DEVICES[key]: number(value), "backing": "block"}
         elif key == "dm.fs":
             known["fstype"] = value
-    return Expectation(
-        metadata_format=adapter.metadata,
-        deadline=deadline,
-        not_applicable=adapter.not_applicable,
-        **known,
-    )
+    return PoolExpectation(**common(asked), **known)
+
+
+def disk_sizes(expectation: Expectation) -> Sequence[int]:
+    """Bytes of the disks that the pool's data and metadata may lie on."""
+    assert isinstance(expectation, PoolExpectation)
+    return [expectation.data_size, expectation.metadata_size]
+
+
+def disk_options(nodes: Sequence[str]) -> tuple[str, ...]:
+    """Storage options that lead the driver to these disks."""
+    return f"dm.datadev={nodes[0]}", f"dm.metadatadev={nodes[1]}"
+
+
+def disk_devices(nodes: Sequence[str]) -> Mapping[str, str]:
+    """Where the probe then finds what is below the pool."""
+    return {"data": nodes[0], "metadata": nodes[1]}
 
 
 def number(node: str) -> str:
