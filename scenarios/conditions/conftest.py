@@ -89,7 +89,7 @@ def broken(
             **later,
         )
         expectation = driven.adapter.expectation((), driven.setup.deadline)
-        verdicts = judge(evidence, reference(driven.setup), expectation)
+        verdicts = judge(evidence, reference(driven.setup), expectation, driven.adapter.kind)
         failed = {clause: verdict.reason for clause, verdict in verdicts.items() if verdict.status == "fail"}
         record_property(FAILED, json.dumps(failed))
         return failed
