@@ -98,6 +98,7 @@ class Install(Part):
     """What the machine needs before the driver can run."""
 
     packages: tuple[str, ...] = ()
+    modules: tuple[str, ...] = ()  # of the kernel, which are loaded before the driver is there
     files: tuple[Source, ...] = ()
 
     @field_validator("packages")
@@ -146,6 +147,7 @@ class Devices(Part):
     data: str = ""  # file or block device with the pool's data
     metadata: str = ""  # file or block device with the pool's metadata
     group: str = ""  # of logical volumes
+    system: str = ""  # the directory of LVM's settings (LVM_SYSTEM_DIR)
     prefixes: tuple[str, ...] = ()  # what the names of other dm devices of the driver begin with
 
 
@@ -329,6 +331,11 @@ class Adapter(Part):
         return self.absent.get(step, "")
 
     @property
+    def packages(self) -> tuple[str, ...]:
+        """Debian's packages, of the driver and of its family's part of the probe."""
+        return tuple(dict.fromkeys((*self.install.packages, *self.kind.packages)))
+
+    @property
     def form(self) -> str:
         """The format of its records."""
         return formats.COMMAND if self.records else self.metadata
@@ -345,7 +352,15 @@ class Adapter(Part):
 
     def expectation(self, options: Sequence[str], deadline: float) -> Expectation:
         """What one init with these further storage options is to bring about. Raises UsageError."""
-        asked = Asked(deadline, (*self.options, *options), self.expect, self.form, self.not_applicable, self.differs)
+        asked = Asked(
+            deadline=deadline,
+            options=(*self.options, *options),
+            stated=self.expect,
+            metadata_format=self.form,
+            not_applicable=self.not_applicable,
+            allowed=self.differs,
+            subvolume=self.volume.subvolume,
+        )
         return self.kind.expected(asked)
 
     def command(self, words: Sequence[str], options: Sequence[str] = (), **names: str) -> list[str]:
@@ -370,13 +385,14 @@ class Adapter(Part):
             "format": self.form,
             "pool_name": self.devices.pool,
             "base_name": self.devices.base,
-            "data": self.devices.data,
-            "metadata": self.devices.metadata,
+            "data": self._filled(self.devices.data),
+            "metadata": self._filled(self.devices.metadata),
             "group": self.devices.group,
+            "system": self._filled(self.devices.system),
             "prefixes": list(self.devices.prefixes),
             "records": self.command(self.records.command) if self.records else [],
             "device": self.volume.device,
-            "mounted": self.volume.mounted.replace("{root}", self.root),
+            "mounted": self._filled(self.volume.mounted),
             "command": self.command(self.volume.command),
             "subvolume": self.volume.subvolume,
             "users": {key: self.command(getattr(users, key)) for key in ("create", "mount", "unmount", "remove")}
@@ -384,6 +400,9 @@ class Adapter(Part):
             else {},
         }
         return {key: value for key, value in spec.items() if value}
+
+    def _filled(self, path: str) -> str:
+        return path.replace("{root}", self.root)
 
     def check_files(self) -> None:
         """Raise UsageError, with file and key, when what the machine is to get is not there, or is too large."""
@@ -409,6 +428,8 @@ class Adapter(Part):
     def installed(self, machine: Machine) -> None:
         """Put the driver into a machine that has the adapter's packages. Raises UsageError, GuestError."""
         upload(machine, [*self._uploads(), part(self.kind)])
+        if modules := [*self.kind.modules, *self.install.modules]:
+            machine.run("modprobe", "-a", "--", *modules).check()
         machine.call("part", name=self.kind.guest)  # in the template, so that no trial has to load it
         for file in self.install.files:
             machine.run("python3", "-m", "compileall", "-q", file.target)  # a failure costs time, nothing else

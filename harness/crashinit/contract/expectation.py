@@ -21,6 +21,7 @@ class Asked:
     metadata_format: str = NO_FORMAT
     not_applicable: Mapping[str, str] = field(default_factory=dict)
     allowed: Mapping[str, str] = field(default_factory=dict)
+    subvolume: bool = False
 
 
 class Expectation(Record):
@@ -30,6 +31,7 @@ class Expectation(Record):
     deadline: float  # seconds that one init may take
     fstype: str = "ext4"  # of the base, as blkid names it: "ext4", "xfs"
     base_size: int = 0  # 0: not stated, so not compared
+    subvolume: bool = False  # the base is a subvolume of its own
     metadata_format: str = NO_FORMAT
     metadata_dir: str = "metadata"  # relative to the root: where the driver keeps its own metadata
     not_applicable: dict[str, str] = Field(default_factory=dict)  # clause -> why it cannot be judged for this driver
@@ -46,7 +48,7 @@ class Expectation(Record):
         return [name for name in cls.model_fields if name not in NOT_STATED]
 
 
-NOT_STATED = ("deadline", "metadata_format", "not_applicable", "allowed", "features")
+NOT_STATED = ("deadline", "subvolume", "metadata_format", "not_applicable", "allowed", "features")
 
 
 def common(asked: Asked) -> dict[str, Any]:
@@ -56,4 +58,5 @@ def common(asked: Asked) -> dict[str, Any]:
         "metadata_format": asked.metadata_format,
         "not_applicable": dict(asked.not_applicable),
         "allowed": dict(asked.allowed),
+        "subvolume": asked.subvolume,
     }

@@ -21,7 +21,7 @@ LIMIT = 20.0  # seconds; it takes less than one
 OPTIONS = {"xfs": "nouuid"}  # the snapshot bears its origin's UUID
 
 
-class StageError(Exception):
+class StageError(ValueError):
     """A stage did not do what it should."""
 
 

@@ -90,14 +90,14 @@ def run(argv: Sequence[str], input: bytes = b"", timeout: float = 60.0, env: Map
         return Ended(list(argv), exit_status, kept(stdout), kept(stderr), seconds, timed_out, hung=code is None)
 
 
-def tool(argv: Sequence[str], limit: float) -> Ended:
+def tool(argv: Sequence[str], limit: float, env: Mapping[str, str] | None = None) -> Ended:
     """Run a tool of the harness that looks at the driver's state.
 
     Raises ToolError when it is not there, cannot be started, does not end within `limit` seconds or is killed, as for
     want of memory; ValueError when it hangs in the kernel, which is the state's doing.
     """
     try:
-        ended = run(argv, timeout=limit)
+        ended = run(argv, timeout=limit, env=env)
     except OSError as error:
         raise ToolError(f"'{argv[0]}' could not be run: {error.strerror}") from error
     if ended.hung:

@@ -117,6 +117,8 @@ def _dump(where: Where, pool: Mapping[str, Any] | None) -> tuple[int, int, list[
 
     Raises OSError or ValueError when the metadata cannot be read, ToolError when the harness cannot.
     """
+    if pool is None and not where.metadata:
+        return None
     if pool is None:
         try:
             with Path(where.metadata).open("rb") as file:

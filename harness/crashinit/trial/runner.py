@@ -62,7 +62,7 @@ class TrialRunner:
 
     def _installed(self, provider: Provider) -> Template:
         self.adapter.check_files()  # before a machine is made for it
-        base = self._stack.enter_context(provider.template(self.adapter.install.packages))
+        base = self._stack.enter_context(provider.template(self.adapter.packages))
         return self._stack.enter_context(base.derive(self.adapter.installed))
 
     def given(self, setup: Setup) -> "Given":

@@ -1,0 +1,69 @@
+# What the small drivers share; sourced by them in bash, with $name and $root set. Nothing of it guesses: what is not
+# recorded was never handed out, and is made anew; what is recorded is never made again.
+set -euo pipefail
+export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+image=$root/disk.img mnt=$root/mnt record=$root/state/base.json
+
+die() {
+    echo "$name: $1" >&2
+    exit 1
+}
+
+# One init at a time: the lock is held by all that it starts, so that the next one waits for orphans as well.
+lock() {
+    mkdir -p "$root/state" || die "cannot make the directory '$root/state'"
+    exec 9>"$root/lock" || die "cannot make the lock file '$root/lock'"
+    flock 9 || die "cannot take the lock '$root/lock'"
+}
+
+# The loop device over the image; there is never a second one. Sets $device.
+attach() {
+    if ! test "$(stat -c %s "$image" 2>/dev/null || echo 0)" = "$1"; then
+        truncate -s "$1" "$image" || die "cannot make the image file '$image'"
+    fi
+    device=$(losetup --noheadings --raw --output NAME --associated "$image") || die "cannot look for a loop device"
+    if test -z "$device"; then
+        device=$(losetup --find --show "$image") || die "cannot attach a loop device to '$image'"
+    fi
+}
+
+detach() {
+    local attached
+    attached=$(losetup --noheadings --raw --output NAME --associated "$image") || die "cannot look for a loop device"
+    test -z "$attached" || losetup --detach "$attached" || die "cannot detach the loop device '$attached'"
+}
+
+# The record that the base is ready: durable itself, and only once what it tells of is durable. $1: id, $2: size,
+# $3: file system's type, $4: its UUID.
+save() {
+    printf '{"name": "base", "id": %s, "size": %s, "ready": true, "fstype": "%s", "uuid": "%s"}\n' "$@" >"$record.tmp" ||
+        die "cannot write the record '$record.tmp'"
+    sync "$record.tmp" || die "cannot sync the record '$record.tmp'"
+    mv "$record.tmp" "$record" || die "cannot rename the record '$record'"
+    sync "$root/state" "$root" || die "cannot sync the directory of the record '$root/state'"
+}
+
+uuid_of() {
+    blkid -p -s UUID -o value "$1" || die "cannot read the file system's UUID from the device '$1'"
+}
+
+# That what is mounted, or is to be, is what the record tells of. A read error is an error, and never a blank disk.
+verify() {
+    local recorded found
+    recorded=$(sed -n 's/.*"uuid": "\([^"]*\)".*/\1/p' "$record") || die "cannot read the record '$record'"
+    found=$(uuid_of "$1")
+    test "$recorded" = "$found" || die "the base's UUID is '$found', but '$recorded' is recorded: left alone"
+}
+
+mounted() {
+    mountpoint -q "$mnt"
+}
+
+# Prints what is recorded, and changes nothing.
+records() {
+    if test -e "$record"; then
+        printf '{"volumes": [%s]}\n' "$(cat "$record")"
+    else
+        echo '{"volumes": []}'
+    fi
+}

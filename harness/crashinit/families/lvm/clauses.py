@@ -1,0 +1,69 @@
+"""What a volume group with a thin pool owes beyond the core."""
+
+import json
+from typing import Any
+
+from crashinit.contract import dmtable
+from crashinit.contract.case import Case
+from crashinit.contract.names import device_named
+from crashinit.contract.said import last_line
+from crashinit.contract.verdict import BrokenStateError, NotSeenError, Verdict
+from crashinit.model.observation import Observation
+
+PARTIAL, ACTIVE = "p", "a"  # lvs(8), lv_attr: the ninth letter, the fifth
+
+
+def group_consistent(case: Case) -> Verdict:
+    """`vgck` finds nothing, and each logical volume of the group is whole and active, with its device live.
+
+    Source: vgck(8); lvs(8), "lv_attr": state, health. A volume that LVM's metadata name and that device-mapper does not
+    have, or the other way round, is what an interrupted activation leaves.
+    """
+    after = case.after("more", "dm")
+    if "vgck" not in after.more:
+        raise NotSeenError("vgck was not run")
+    findings = [f"vgck: '{last_line(after.more['vgck'])}'"] if after.more["vgck"].strip() else []
+    volumes = _volumes(after)
+    if not volumes:
+        return Verdict("fail", "the group has no logical volume")
+    for volume in volumes:
+        name, attributes = volume["lv_name"].strip("[]"), volume["lv_attr"].ljust(10, "-")
+        if attributes[8] not in "-":
+            findings.append(f"logical volume '{name}' has the health '{attributes[8]}' (lvs: {volume['lv_attr']})")
+        if attributes[4] != ACTIVE and not volume["lv_name"].startswith("[lvol"):
+            findings.append(f"logical volume '{name}' is not active (lvs: {volume['lv_attr']})")
+    return Verdict.of(findings)
+
+
+def pool_healthy(case: Case) -> Verdict:
+    """While it was live the thin pool was in mode 'rw' and needed no check; after shutdown `thin_check` finds nothing.
+
+    Source: thin-provisioning.rst, "Status"; thin_check(8).
+    """
+    after = case.after("dm")
+    pool = device_named(after, after.pool_name)
+    if pool is None or len(pool.status) != 1:
+        raise BrokenStateError(f"there is no live pool '{after.pool_name}'")
+    try:
+        status = dmtable.read_pool_status(pool.status[0])
+    except dmtable.UnreadableLineError as error:
+        return Verdict("fail", str(error))
+    findings = [] if status.mode == "rw" else [f"the pool is in mode '{status.mode}', not 'rw'"]
+    findings += ["the pool is marked 'needs_check'"] if status.needs_check else []
+    if findings:
+        return Verdict.of(findings)
+    case.demand_a_shutdown()
+    check = case.after_shutdown("thin_check").thin_check
+    if check is None:
+        return Verdict("fail", "thin_check could not be run after shutdown: the metadata was still in use or is gone")
+    if check.exit != 0:
+        return Verdict("fail", f"thin_check ended with exit status {check.exit}: '{last_line(check.output)}'")
+    return Verdict("pass")
+
+
+def _volumes(after: Observation) -> list[dict[str, Any]]:
+    try:
+        (report,) = json.loads(after.more.get("lvs", ""))["report"]
+        return list(report["lv"])
+    except (KeyError, TypeError, ValueError):
+        raise BrokenStateError(f"lvs did not tell of the group: '{last_line(after.more.get('lvs', ''))}'") from None
