@@ -12,7 +12,7 @@ SYS_BLOCK = Path("/sys/dev/block")
 READ = 16 << 10  # bytes at a time
 # docker-8:1-1234-, container-8:1-1234-: the driver's prefix with the device and inode of its root
 PREFIX = re.compile(r"^[a-z]+-\d+:\d+-\d+-")
-TEMPORARY = re.compile(r"(^|/)(\.tmp)[^/]+")
+TEMPORARY = re.compile(r"(^|/)(\.tmp|\.lvm_)[^/]+")
 # hashes, and the number that Go's os.MkdirTemp and os.CreateTemp end a name with
 RANDOM = re.compile(r"[0-9a-f]{32,}|(?<=[a-z._-])[0-9]{7,}$")
 

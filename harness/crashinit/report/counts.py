@@ -84,7 +84,7 @@ def table(results: Sequence[TrialResult]) -> tuple[list[str], list[tuple[str, st
     cells: Cells = {}
     for result in results:
         cells.setdefault((result.step, result.phase, result.victim), Counter())[result.outcome] += 1
-    steps = _known_first(families.steps(), (step for step, _, _ in cells))
+    steps = _known_first(_of_one_family({step for step, _, _ in cells}), (step for step, _, _ in cells))
     phases = _known_first(PHASES, (phase for _, phase, _ in cells))
     victims = _known_first(VICTIMS, (victim for _, _, victim in cells))
     seen = {victim for _, _, victim in cells} or set(VICTIMS)
@@ -99,6 +99,12 @@ def worst(counts: Counter[Outcome]) -> Outcome:
 def total_seconds(result: TrialResult) -> float:
     """How long the trial took: its own 'total' if the campaign gives one, else the sum of its parts."""
     return result.seconds.get("total", sum(result.seconds.values()))
+
+
+def _of_one_family(seen: set[str]) -> tuple[str, ...]:
+    """The steps of the first family that has all of these; of all families if none has."""
+    every = [families.load(name).steps for name in dict.fromkeys((families.DEFAULT, *families.names()))]
+    return next((steps for steps in every if seen <= set(steps)), families.steps())
 
 
 def _known_first(known: Sequence[str], found: Iterable[str]) -> list[str]:
