@@ -5,6 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from crashinit import adapters
+from crashinit.adapters import Adapter
+from crashinit.contract.expectation import NO_FORMAT
 from crashinit.contract.judge import judge
 from crashinit.contract.verdict import Verdict
 from crashinit.machine.provider import get_provider
@@ -13,6 +15,12 @@ from crashinit.model.trial import Setup
 from crashinit.trial.reference import init_without_faults
 from crashinit.trial.runner import TrialRunner
 
+OF_RECORDS = ("C05", "C06", "C09", "C18")
+OF_FAULTS = {
+    "C14": "judged when the power is cut ('fault: power-cut')",
+    "C15": "judged under an injected error ('fault: errno')",
+    "C16": "judged when two inits run at once (a scenario in Python)",
+}
 DEADLINE = 60.0  # seconds that the init may take
 
 
@@ -54,3 +62,19 @@ def check(
         denied=[step for step in adapter.absent if step in steps],
         verdicts=judge(evidence, evidence, adapter.expectation(setup.options, setup.deadline), family),
     )
+
+
+def judged_by(adapter: Adapter, clause: str) -> str:
+    """When a clause is judged that one init on a fresh root cannot show, or what is missing to have it judged.
+
+    "": it is what the reason of its verdict says.
+    """
+    if clause in adapter.not_applicable:
+        return "as the adapter's [not_applicable] says"
+    if clause in OF_RECORDS and adapter.form == NO_FORMAT:
+        return "to have it judged, give '[records]' a command that prints them ('crashinit schema records')"
+    if clause == "C12" and adapter.users is None:
+        return "to have it judged, give '[volume]' the commands create, mount, unmount, remove"
+    if clause == "C12":
+        return "judged on a used root ('given: populated')"
+    return OF_FAULTS.get(clause, "")

@@ -1,11 +1,11 @@
-"""Commands on what there is to work with: doctor, image, drivers."""
+"""Commands on what there is to work with: doctor, image."""
 
 import sys
 from typing import Annotated
 
 import typer
 
-from crashinit.cli.app import FAILED, HARNESS_ERROR, OK, Guest, Provider, ProviderName, app, machines, say
+from crashinit.cli.app import HARNESS_ERROR, OK, Guest, app, say
 from crashinit.text.printable import one_line
 
 
@@ -57,48 +57,3 @@ def image_box(
     say(str(made.file))
     say(f"add it with: vagrant box add --force --name {made.name} {made.file}", sys.stderr)
     return OK
-
-
-drivers = typer.Typer(help="The drivers that can be tested.", rich_markup_mode=None, invoke_without_command=True)
-app.add_typer(drivers, name="drivers")
-
-
-@drivers.callback()
-def drivers_list(context: typer.Context) -> int:
-    """List the drivers that can be tested, unless a command says otherwise."""
-    from crashinit import adapters
-
-    if context.invoked_subcommand is None:
-        for name in adapters.names():
-            say(one_line(f"{name:20} {adapters.load(name).title}"))
-    return OK
-
-
-@drivers.command("check")
-def drivers_check(
-    driver: Annotated[str, typer.Argument(metavar="FILE", help="An adapter file's path, or an adapter's name.")],
-    provider: Provider = ProviderName.QEMU,
-    deadline: Annotated[float, typer.Option("--deadline", min=1, help="Seconds that the init may take.")] = 60.0,
-    guest: Guest = "",
-) -> int:
-    """Check an adapter file, then run one init without faults and judge it."""
-    from crashinit import adapters
-    from crashinit.campaign.check import check
-
-    adapter = adapters.load(driver)
-    adapter.check_files()
-    say(one_line(f"{adapter.name}: {adapter.title}"))
-    found = check(driver, machines(provider, None, guest=guest), deadline, note=lambda text: say(text, sys.stderr))
-    ended = "got ready" if found.run.exit is None else "ended"
-    say(one_line(f"without a fault its init {ended} after {found.run.seconds:.1f} s"))
-    say(one_line(f"operations: {', '.join(f'{step} {count}' for step, count in found.steps.items()) or 'none'}"))
-    for step, reason in adapter.absent.items():
-        if step not in found.denied:
-            say(one_line(f"no step '{step}': {reason}"))
-    for step in found.denied:
-        say(one_line(f"step '{step}' occurs, though [absent] says that it does not: take it out there"))
-    for step in found.unexplained:
-        say(one_line(f"no step '{step}': if that is how the driver works, say why in [absent]"))
-    for clause, verdict in found.verdicts.items():
-        say(one_line(f"{clause} {adapter.kind.clauses[clause].name:15} {verdict.status:4} {verdict.reason}".rstrip()))
-    return OK if found.ok else FAILED
