@@ -17,7 +17,7 @@ help:
 	@echo 'make alarms  COUNT inits and COUNT re-inits without faults, beside LOAD busy loops a core: no clause may fail;'
 	@echo '             SEEDS=K: in virtual time, over K seeds, each of which must show the same each time'
 	@echo 'make observer  an init of each driver under the gate and under strace: they must see the same'
-	@echo 'make lint    ruff and mypy --strict'
+	@echo 'make lint    ruff, mypy --strict, and the order of the rooms (import-linter)'
 	@echo 'make bench   clone against cold boot, what the harness costs beside the driver, the same crash made by other means'
 	@echo 'make profile where the seconds of one trial go, on the host and in the guest'
 	@echo 'make vagrant the same trials under Vagrant and under QEMU, compared; only some with SAMPLE=words as for -k'
@@ -50,6 +50,7 @@ lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 
 test: lint
 	$(BIN)/pytest -n $(WORKERS) --dist loadgroup

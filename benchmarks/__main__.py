@@ -8,13 +8,13 @@ import time
 from collections.abc import Callable
 
 from crashinit.adapters import load
+from crashinit.adapters.driven import Driven
+from crashinit.faults import planned
 from crashinit.machine.provider import QemuProvider
 from crashinit.machine.qemu.template import QemuTemplate
 from crashinit.model.observation import OperationRecord
 from crashinit.model.trial import Point, Setup
-from crashinit.scenario import plan
 from crashinit.scenario.scenario import Scenario
-from crashinit.trial.driven import Driven
 from crashinit.trial.recording import Recording
 from crashinit.trial.runner import TrialRunner
 
@@ -49,7 +49,7 @@ def machines(provider: QemuProvider, runner: TrialRunner) -> float:
 def trials(runner: TrialRunner, boot: float) -> None:
     """A whole trial against a cold boot, and what of it is the harness's own."""
     reference, _ = runner.reference(FRESH)
-    [trial] = plan.trials(POINT, reference.fault_run.operations, "reference", runner.adapter.kind)
+    [trial] = planned.trials(POINT, reference.fault_run.operations, "reference", runner.adapter.kind)
     parts = []
     for _ in range(TRIALS):
         # Without its id, which keeps one trial from standing for the next.

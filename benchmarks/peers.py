@@ -10,11 +10,11 @@ import time
 from collections.abc import Callable
 
 from crashinit.adapters import load
+from crashinit.adapters.driven import Driven
 from crashinit.contract.said import succeeded
 from crashinit.machine.protocol import Machine, Template
 from crashinit.machine.provider import get_provider
 from crashinit.model.trial import Point, Setup, Trial
-from crashinit.trial.driven import Driven
 from crashinit.trial.runner import TrialRunner
 
 FRESH = Setup("fresh", (), 60.0)

@@ -7,11 +7,11 @@ from pathlib import Path
 
 from crashinit.adapters import load
 from crashinit.faults.powercut.plan import setup_of, trials
-from crashinit.faults.powercut.runner import PowerCutRunner, recording_name
 from crashinit.machine.provider import QemuProvider
 from crashinit.run.kept import RECORDINGS
 from crashinit.scenario.plan import spread
 from crashinit.scenario.scenario import Scenario
+from crashinit.trial.powercut import PowerCutRunner, recording_name
 
 STATES, BOOTS = 6, 3
 EVERY = Scenario(title="the power goes at any moment", name="bench", fault="power-cut", step="all")

@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from crashinit.adapters import load
+from crashinit.faults import planned
 from crashinit.machine.protocol import Machine
 from crashinit.machine.provider import get_provider
 from crashinit.machine.qemu.template import QemuMachine
 from crashinit.model.trial import Setup
-from crashinit.scenario import plan
 from crashinit.scenario.scenario import Scenario
 from crashinit.trial.runner import TrialRunner
 
@@ -125,7 +125,7 @@ def main() -> None:
     scenario = Scenario(title="one kill", name="profile", at=(given.at,), victims=("tree",))
     with TrialRunner(get_provider(given.provider, note=print), load(given.driver)) as runner:
         operations = runner.reference(FRESH)[0].fault_run.operations
-        [trial] = plan.trials(scenario, operations, given.driver, runner.adapter.kind)
+        [trial] = planned.trials(scenario, operations, given.driver, runner.adapter.kind)
         runs = []
         for number in range(RUNS + 1):
             profile = Profile()

@@ -5,12 +5,12 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pytest
+from crashinit.adapters.driven import Driven
 from crashinit.contract.judge import judge
 from crashinit.contract.said import succeeded
 from crashinit.machine.protocol import Machine
 from crashinit.model.observation import Evidence, Observation, Run
 from crashinit.model.trial import Setup
-from crashinit.trial.driven import Driven
 from crashinit.trial.runner import TrialRunner
 
 FRESH = Setup("fresh", (), 60.0)

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 
+from crashinit.adapters.driven import Driven
 from crashinit.model.observation import Run
-from crashinit.trial.driven import Driven
 
 # Opens the device of that name; the sleep inherits the open file.
 HOLD = """

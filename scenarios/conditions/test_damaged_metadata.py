@@ -3,8 +3,8 @@
 from collections.abc import Callable
 
 import pytest
+from crashinit.adapters.driven import Driven
 from crashinit.model.observation import Observation, Run
-from crashinit.trial.driven import Driven
 
 # Of each file a value of the wrong type: JSON, but not what a driver writes there.
 WRONG = {

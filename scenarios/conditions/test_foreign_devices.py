@@ -3,8 +3,8 @@
 from collections.abc import Callable
 
 import pytest
+from crashinit.adapters.driven import Driven
 from crashinit.model.observation import Observation
-from crashinit.trial.driven import Driven
 
 # A thin pool of somebody else's, over files of its own, with one thin device in it.
 FOREIGN_POOL = """

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 
 import pytest
+from crashinit.adapters.driven import Driven
 from crashinit.model.observation import Observation, Run
-from crashinit.trial.driven import Driven
 
 
 def path(driven: Driven, name: str) -> str:

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 
 import pytest
+from crashinit.adapters.driven import Driven
 from crashinit.model.observation import Run
-from crashinit.trial.driven import Driven
 
 
 @pytest.mark.parametrize("boundary", ["dm.resume pool#1", "exec mkfs.ext4#1", "dm.remove base#1"])

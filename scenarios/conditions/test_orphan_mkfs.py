@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 
+from crashinit.adapters.driven import Driven
 from crashinit.model.observation import Run
-from crashinit.trial.driven import Driven
 
 # A mkfs that lives on when the driver that started it is killed: it is not the driver's own child.
 WRAPPER = b"""#!/bin/sh

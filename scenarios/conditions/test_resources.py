@@ -4,8 +4,8 @@ import errno
 from collections.abc import Callable
 
 import pytest
+from crashinit.adapters.driven import GRACE, Driven
 from crashinit.model.observation import Run
-from crashinit.trial.driven import GRACE, Driven
 
 
 @pytest.mark.parametrize("name", ["data", "metadata"])

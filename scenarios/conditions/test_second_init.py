@@ -1,7 +1,7 @@
 """Faults that are no kill at a boundary, written in Python with the fixtures `machine` and `driver`."""
 
+from crashinit.adapters.driven import Driven
 from crashinit.machine.protocol import Machine
-from crashinit.trial.driven import Driven
 
 
 def test_init_after_reboot_finds_the_same_base(machine: Machine, driver: Driven) -> None:

@@ -4,10 +4,10 @@ import shlex
 from collections.abc import Callable
 
 import pytest
+from crashinit.adapters.driven import GRACE, Driven
 from crashinit.contract.said import succeeded
 from crashinit.machine.protocol import Machine
 from crashinit.model.observation import Run
-from crashinit.trial.driven import GRACE, Driven
 
 # Starts an init, and notes how it ended in one step.
 BEGIN = """

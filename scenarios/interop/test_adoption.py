@@ -4,11 +4,11 @@ from typing import Any, NamedTuple
 
 import pytest
 from crashinit.adapters import Adapter
+from crashinit.adapters.driven import Driven
 from crashinit.contract.said import succeeded
 from crashinit.machine.protocol import Machine
 from crashinit.model.observation import Observation, Run
 from crashinit.model.trial import Setup
-from crashinit.trial.driven import Driven
 
 SETUP = Setup("fresh", (), 60.0)
 PAIRS = [("reference", "dockerd"), ("dockerd", "reference")]

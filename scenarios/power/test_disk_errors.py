@@ -3,10 +3,10 @@
 from collections.abc import Callable
 
 import pytest
+from crashinit.adapters.driven import Driven
 from crashinit.machine.protocol import Machine
 from crashinit.model.observation import Run
 from crashinit.model.trial import Setup
-from crashinit.trial.driven import Driven
 
 SIZES = {"data": "256M", "metadata": "16M"}
 SOUND = "linear /dev/disk/{name} 0"

@@ -12,13 +12,13 @@ from crashinit.campaign import campaign
 from crashinit.campaign.tries import HowOften, Tries, carried, combined, shared, shared_results, time_of, under
 from crashinit.contract.said import succeeded
 from crashinit.errors import UsageError
-from crashinit.faults.powercut.runner import PowerCutRunner
 from crashinit.machine.provider import get_provider
 from crashinit.model.events import RunFinished, RunStarted, TrialConfirmed, TrialFinished, TrialResult
 from crashinit.model.trial import Point, Setup, Trial
 from crashinit.report import Reports, file_listeners, read
 from crashinit.run.kept import EVIDENCE, read_prepared, store, stored
 from crashinit.scenario import scenario
+from crashinit.trial.powercut import PowerCutRunner
 
 from ..contract.builder import evidence
 from ..report.events import failing, results

@@ -20,8 +20,8 @@ from pathlib import Path
 
 from crashinit import families
 from crashinit.adapters.adapter import HERE as ADAPTERS
+from crashinit.faults.planned import trials
 from crashinit.model.trial import Trial
-from crashinit.scenario.plan import trials
 from crashinit.scenario.scenario import Scenario
 
 HERE = Path(__file__).parent

@@ -15,14 +15,14 @@ from pathlib import Path
 import pytest
 from crashinit import families
 from crashinit.adapters import load
+from crashinit.adapters.driven import Seconds
 from crashinit.contract.judge import judge
 from crashinit.faults.powercut.plan import setup_of
-from crashinit.faults.powercut.runner import PowerCutRunner
 from crashinit.machine.protocol import Provider
 from crashinit.model.observation import Evidence
 from crashinit.model.trial import Point, Setup, Trial
 from crashinit.scenario.scenario import Scenario
-from crashinit.trial.driven import Seconds
+from crashinit.trial.powercut import PowerCutRunner
 from crashinit.trial.runner import TrialRunner
 
 from .mutants import HERE, SAMPLE, Mutant, mutants, sample

@@ -13,10 +13,10 @@ from collections.abc import Iterator
 
 import pytest
 from crashinit.adapters import Adapter, load
+from crashinit.adapters.driven import Driven
 from crashinit.contract.said import succeeded
 from crashinit.machine.protocol import Machine, Provider, Template
 from crashinit.model.trial import Setup
-from crashinit.trial.driven import Driven
 
 from .compared import differences, of_gate
 from .option import observed

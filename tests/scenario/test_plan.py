@@ -9,9 +9,10 @@ from urllib.parse import unquote
 import pytest
 from crashinit import families
 from crashinit.errors import UsageError
+from crashinit.faults.planned import second_crashes, trials
 from crashinit.model.trial import Trial
 from crashinit.scenario.errnos import ERRNOS, errors_of, number
-from crashinit.scenario.plan import in_rows, left_out, quoted, read, second_crashes, slugs, spread, trials, write
+from crashinit.scenario.plan import in_rows, left_out, quoted, read, slugs, spread, write
 from crashinit.scenario.scenario import Scenario
 
 from ..families.thinpool.test_steps import INIT, trace

@@ -2,19 +2,15 @@
 
 import difflib
 import importlib.util
-import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Any, Self
 
 from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
     Field,
     PrivateAttr,
     TypeAdapter,
@@ -25,12 +21,22 @@ from pydantic import (
 )
 
 from crashinit import families
+from crashinit.adapters.parts import (
+    Devices,
+    GuestPath,
+    GuestPathOrNone,
+    Install,
+    Part,
+    Populate,
+    Ready,
+    Records,
+    Volume,
+)
 from crashinit.contract import formats
 from crashinit.contract.expectation import Asked, Expectation
 from crashinit.contract.family import Family, by_patterns
 from crashinit.errors import UsageError
-from crashinit.files import refused, textfile, tomlfile
-from crashinit.machine.guests.packages import wrong
+from crashinit.files import refused
 from crashinit.machine.protocol import Machine
 from crashinit.machine.upload import Upload, listed, upload
 
@@ -40,152 +46,8 @@ NAME_LIMIT = 64  # characters
 NAME = re.compile(rf"[A-Za-z0-9][A-Za-z0-9._+-]{{,{NAME_LIMIT - 1}}}", re.ASCII)
 NAME_IS = f"letters, digits and '._+-', at most {NAME_LIMIT} of them, a letter or digit first"
 PARTS = "/opt/crashinit"  # of the machine: the agent imports from here
-PYTHON = "python:"  # what the name of an importable Python package begins with
-PATH_MAX, NAME_MAX = 4096, 255  # bytes, <linux/limits.h>
-SOCKET_PATH_MAX = 108  # bytes, sun_path in unix(7)
 PLACE = re.compile(r"\{(\w+)\}")  # a word of a command in whose place something is put
 PLACES = ("root", "options", "id")
-
-
-class Part(BaseModel):
-    """A part of an adapter: frozen, and it refuses unknown keys."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-def _guest_path(path: str) -> str:
-    """An absolute path in the machine, as it is written; ValueError for anything else."""
-    parts = path.split("/")
-    if not path.startswith("/") or {".", ".."} & set(parts) or not any(parts):
-        raise ValueError(f"'{path}' must be an absolute path in the machine, without '.' and '..', and not '/' itself")
-    if len(os.fsencode(path)) >= PATH_MAX or any(len(os.fsencode(part)) > NAME_MAX for part in parts):
-        raise ValueError(f"a path has less than {PATH_MAX} bytes, and no name in it more than {NAME_MAX}")
-    return path
-
-
-GuestPath = Annotated[str, AfterValidator(_guest_path)]
-GuestPathOrNone = Annotated[str, AfterValidator(lambda path: path and _guest_path(path))]
-
-
-class Source(Part):
-    """A file or directory of the host that the machine gets."""
-
-    source: str = Field(min_length=1)  # a path relative to the adapter file, or "python:<an importable package>"
-    target: GuestPath
-
-    def path(self, directory: Path) -> Path:
-        """Where it lies on the host; raises UsageError when it is not there, or neither file nor directory."""
-        path = self._package() if self.source.startswith(PYTHON) else (directory / self.source).resolve()
-        if not path.exists():
-            raise UsageError(f"the adapter's source '{path}' does not exist.")
-        if not (path.is_file() or path.is_dir()):
-            raise UsageError(f"the adapter's source '{path}' is neither a regular file nor a directory.")
-        return path
-
-    def _package(self) -> Path:
-        """The directory of a Python package. To find one inside another, Python imports the outer one."""
-        name = self.source.removeprefix(PYTHON)
-        try:
-            spec = importlib.util.find_spec(name)
-        except (ImportError, AttributeError, ValueError) as error:
-            raise UsageError(f"the adapter's source '{self.source}' cannot be found: {error}.") from error
-        if spec is None or not spec.submodule_search_locations:
-            raise UsageError(f"the adapter's source '{self.source}' names no installed Python package.")
-        return Path(spec.submodule_search_locations[0])
-
-
-class Install(Part):
-    """What the machine needs before the driver can run."""
-
-    packages: tuple[str, ...] = ()
-    modules: tuple[str, ...] = ()  # of the kernel, which are loaded before the driver is there
-    files: tuple[Source, ...] = ()
-
-    @field_validator("packages")
-    @classmethod
-    def _are_packages(cls, named: tuple[str, ...]) -> tuple[str, ...]:
-        if said := wrong(named):
-            raise ValueError(said)
-        return named
-
-
-class Ready(Part):
-    """When init is over: by default when its process ends; for a daemon, when one of these is met."""
-
-    log: str = ""  # a regular expression that a line of its output matches
-    file: GuestPathOrNone = ""  # a path that it makes, or writes anew
-    socket: GuestPathOrNone = ""  # the path of a Unix socket at which it listens
-
-    @model_validator(mode="after")
-    def _one(self) -> Self:
-        if len(self.condition) != 1:
-            raise ValueError("give one of 'log', 'file' and 'socket'")
-        try:
-            re.compile(os.fsencode(self.log))  # of bytes, as the machine takes it
-        except (re.error, OverflowError, RecursionError) as error:
-            raise ValueError(f"'{self.log}' is no regular expression: {error}") from None
-        if len(os.fsencode(self.socket)) >= SOCKET_PATH_MAX:
-            raise ValueError(f"the path of a Unix socket has less than {SOCKET_PATH_MAX} bytes")
-        return self
-
-    @property
-    def condition(self) -> dict[str, str]:
-        """As the guest's gate takes it."""
-        return {kind: what for kind in ("log", "file", "socket") if (what := getattr(self, kind))}
-
-    def __str__(self) -> str:
-        if self.log:
-            return f"no line of its output matches '{self.log}'"
-        return f"it did not make '{self.file}'" if self.file else f"it does not listen at '{self.socket}'"
-
-
-class Devices(Part):
-    """The names of the driver's dm devices, and what is below its pool; by default as dockerd has it in its root."""
-
-    pool: str = ""
-    base: str = ""
-    data: str = ""  # file or block device with the pool's data
-    metadata: str = ""  # file or block device with the pool's metadata
-    group: str = ""  # of logical volumes
-    system: str = ""  # the directory of LVM's settings (LVM_SYSTEM_DIR)
-    prefixes: tuple[str, ...] = ()  # what the names of other dm devices of the driver begin with
-
-
-class Populate(Part):
-    """How user data gets into the pool: commands with {root}, {options} and {id}; `mount` prints the mount point."""
-
-    create: tuple[str, ...]
-    mount: tuple[str, ...]
-    unmount: tuple[str, ...]
-    remove: tuple[str, ...] = ()
-
-
-class Volume(Part):
-    """Where the base is, and how a user's volume is made, mounted and removed: commands with {root} and {id}."""
-
-    device: GuestPathOrNone = ""  # the base is this block device
-    mounted: str = ""  # the base is what is mounted at, or below, this directory
-    command: tuple[str, ...] = ()  # prints one of the two
-    subvolume: bool = False  # the directory is a subvolume of its own
-    create: tuple[str, ...] = ()
-    mount: tuple[str, ...] = ()  # prints the mount point
-    unmount: tuple[str, ...] = ()
-    remove: tuple[str, ...] = ()
-
-    @model_validator(mode="after")
-    def _is_whole(self) -> Self:
-        if sum(map(bool, (self.device, self.mounted, self.command))) > 1:
-            raise ValueError("give one of 'device', 'mounted' and 'command'")
-        given = [key for key in ("create", "mount", "unmount") if getattr(self, key)]
-        if 0 < len(given) < 3:
-            raise ValueError("a user's volume needs 'create', 'mount' and 'unmount'")
-        return self
-
-
-class Records(Part):
-    """How the driver's records are had, without a reader of ours: a command that prints one JSON document."""
-
-    command: tuple[str, ...] = Field(min_length=1)
 
 
 class Adapter(Part):
@@ -452,50 +314,3 @@ def _strings(value: Any) -> str:
     if isinstance(value, dict):
         return "".join(key + _strings(part) for key, part in value.items())
     return "".join(map(_strings, value)) if isinstance(value, list | tuple) else value if isinstance(value, str) else ""
-
-
-def names() -> list[str]:
-    """The adapters that come with the harness."""
-    return sorted(path.stem for path in HERE.glob("*.toml"))
-
-
-def load(name: str) -> Adapter:
-    """The adapter of that name, or in that file; raises UsageError that says what is wrong and where."""
-    path = Path(name) if name.endswith(".toml") or "/" in name else HERE / f"{name}.toml"
-    if path.parent == HERE and path.stem not in names():
-        raise UsageError(f"there is no driver adapter '{name}': known are {', '.join(names())}, or give a .toml file.")
-    if path.is_dir():
-        raise UsageError(f"the adapter file '{path}' is a directory.")
-    if not path.exists():
-        meant = "" if path.is_absolute() else f": from this directory it leads to '{path.absolute()}'"
-        raise UsageError(f"the adapter file '{path}' does not exist{meant}.")
-    text = textfile.read(path, "the adapter file")
-    try:
-        data = tomlfile.read(text)
-    except ValueError as error:
-        raise UsageError(f"'{path}': not valid TOML: {error}.") from error
-    if "directory" in data:
-        raise UsageError(f"'{path}': 'directory' is not a key of an adapter file.")
-    try:
-        adapter = Adapter(**data, directory=path.resolve().parent)
-    except ValidationError as error:
-        fault = refused.first(error)
-        keys = [part for part in fault["loc"] if isinstance(part, str)]
-        line = _line(text, keys[-1]) if keys else ""
-        raise UsageError(f"'{path}'{line}: {refused.sentence(fault, Adapter)}") from error
-    adapter._places = {"": f"'{path}': "} | {
-        file.source: f"'{path}'{_line_with(text, file.source)}: " for file in adapter.install.files
-    }
-    return adapter
-
-
-def _line(text: str, key: str) -> str:
-    """Where a key, or the table of that name, stands in a file: ', line 3'; nothing if that cannot be told."""
-    found = re.search(rf"(?m)^\s*(?:{re.escape(key)}\s*=|\[{re.escape(key)}\])", text)
-    return f", line {text[: found.start()].count(chr(10)) + 1 + found[0].count(chr(10))}" if found else ""
-
-
-def _line_with(text: str, value: str) -> str:
-    """The same for a value in quotes; nothing if it is spelt with escapes."""
-    spelt = re.search(rf"""source\s*=\s*(["']){re.escape(value)}\1""", text)
-    return f", line {text[: spelt.start()].count(chr(10)) + 1}" if spelt else ""

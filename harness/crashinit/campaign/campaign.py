@@ -14,8 +14,9 @@ from types import MappingProxyType
 
 from crashinit.adapters import Adapter
 from crashinit.adapters import load as load_adapter
-from crashinit.campaign.planning import make_runner, planned_before, prepare, second_faults
+from crashinit.campaign.planning import make_runner, planned_before, prepare
 from crashinit.campaign.result import failed, result_of
+from crashinit.campaign.second import second_faults
 from crashinit.campaign.tries import (
     JUDGED,
     OFTEN,

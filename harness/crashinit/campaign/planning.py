@@ -4,18 +4,19 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from crashinit.adapters import load as load_adapter
-from crashinit.contract.family import Family
 from crashinit.errors import UsageError
+from crashinit.faults import planned as planned_faults
 from crashinit.faults.powercut import plan as power_cuts
 from crashinit.faults.powercut.record import LoggedInit
-from crashinit.faults.powercut.runner import PowerCutRunner, recording_name
 from crashinit.machine.provider import get_provider
 from crashinit.model.events import Listener, Note
+from crashinit.model.fault import kind_of
 from crashinit.model.observation import Evidence, OperationRecord
 from crashinit.model.trial import Setup, Trial
-from crashinit.run.kept import PLAN, Prepared, adapter_digest, read_prepared, stored
+from crashinit.run.kept import PLAN, Prepared, adapter_digest, read_prepared
 from crashinit.scenario import plan
-from crashinit.scenario.scenario import POWER_CUT, Scenario
+from crashinit.scenario.scenario import Scenario
+from crashinit.trial.powercut import PowerCutRunner, recording_name
 from crashinit.trial.reference import init_without_faults, refuse_unsound
 from crashinit.trial.runner import TrialRunner
 
@@ -45,7 +46,7 @@ def prepare(scenarios: Sequence[Scenario], driver: str, provider: str, out: Path
     trials: list[Trial] = []
     left_out: list[str] = []
     with make_runner(driver, provider, out, emit) as runner:
-        cuts = [scenario for scenario in scenarios if scenario.fault == POWER_CUT]
+        cuts = [scenario for scenario in scenarios if kind_of(scenario.fault).cuts_power]
         if cuts and runner.plugging is None:
             raise UsageError(f"the provider '{provider}' cannot plug disks in: cut the power with '--provider qemu'.")
         if cuts and runner.plugging is not runner.provider:
@@ -54,7 +55,7 @@ def prepare(scenarios: Sequence[Scenario], driver: str, provider: str, out: Path
             runner.driver_template()
         family = runner.adapter.kind
         for scenario in scenarios:
-            if scenario.fault == POWER_CUT:
+            if kind_of(scenario.fault).cuts_power:
                 setup = power_cuts.setup_of(scenario, runner.adapter)
                 if setup not in recorded:
                     emit(
@@ -73,7 +74,7 @@ def prepare(scenarios: Sequence[Scenario], driver: str, provider: str, out: Path
                     refuse_unsound(references[setup], runner.adapter, setup)
                 operations = references[setup].fault_run.operations
                 planned, said = (
-                    plan.trials(scenario, operations, driver, family),
+                    planned_faults.trials(scenario, operations, driver, family),
                     plan.left_out(scenario, operations, family),
                 )
                 if scenario.step == "all":
@@ -132,28 +133,3 @@ def planned_before(scenarios: Sequence[Scenario], driver: str, out: Path) -> Pre
         f"{name}: the run that is gone on with has no trial of it" for name in sorted(asked - known)
     )
     return prepared
-
-
-def second_faults(
-    trials: Sequence[Trial], driver: str, provider: str, out: Path, budget: int
-) -> tuple[list[Trial], list[str]]:
-    """Trials whose re-init is struck as well, within the budget, and what of them is left out."""
-    if any(trial.state for trial in trials):
-        with make_runner(driver, provider, out) as runner:
-            return power_cuts.second_cuts(runner, trials, budget)
-    family = load_adapter(driver).kind
-    every = [trial for first in trials for trial in _second_crashes(first, out, family)]
-    sample = plan.spread(every, budget)
-    left = len(every) - len(sample)
-    return sample, [f"{left} of {len(every)} second crashes: a sample of {len(sample)} is spread over all"] * bool(left)
-
-
-def _second_crashes(first: Trial, out: Path, family: Family) -> list[Trial]:
-    """The crashes of a trial's re-init; none when another trial stands for it, or it has none."""
-    try:
-        evidence = stored(out, first.id)
-    except FileNotFoundError:
-        return []
-    if evidence.same_as or evidence.same_state_as or evidence.fired is None or not evidence.reinits:
-        return []
-    return plan.second_crashes(first, evidence.reinits[0].operations, family)

@@ -12,11 +12,11 @@ from crashinit.campaign.result import result_of
 from crashinit.campaign.tries import failed, under
 from crashinit.campaign.workers import Done, Failed, run_groups
 from crashinit.errors import MachineError
-from crashinit.faults.powercut.runner import PowerCutRunner
 from crashinit.model.observation import Evidence
 from crashinit.model.trial import Trial
 from crashinit.run.kept import Prepared
 from crashinit.trial.difference import first_difference
+from crashinit.trial.powercut import PowerCutRunner
 
 
 @dataclass(frozen=True)

@@ -15,10 +15,10 @@ from crashinit.errors import UsageError
 from crashinit.machine.protocol import Provider
 from crashinit.machine.seed import VIRTUAL
 from crashinit.model.events import CONFIRM, TrialResult, Try
+from crashinit.model.fault import kind_of
 from crashinit.model.observation import Evidence
 from crashinit.model.trial import Trial
 from crashinit.run.kept import store, stored
-from crashinit.scenario.scenario import POWER_CUT
 from crashinit.trial.same_state import standing_for
 
 JUDGED = ("converged", "diverged")
@@ -81,7 +81,7 @@ def under(trial: Trial, provider: Provider) -> Trial:
     The machines of a power cut get disks, and so do not.
     """
     trial = replace(trial, guest=provider.guest)
-    if not provider.repeats or provider.seed is None or trial.fault == POWER_CUT:
+    if not provider.repeats or provider.seed is None or kind_of(trial.fault).cuts_power:
         return replace(trial, seed=None)
     return trial if trial.seed is not None else replace(trial, seed=int(provider.seed))
 

@@ -4,9 +4,9 @@ import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 
+from crashinit.model.fault import kind_of
 from crashinit.model.observation import Evidence
 from crashinit.model.trial import Setup, Trial
-from crashinit.scenario.scenario import POWER_CUT
 from crashinit.trial.same_state import versions
 
 TOGETHER = 60  # trials that one worker gets at once, if no more share a held init
@@ -41,7 +41,7 @@ def groups(trials: Sequence[Trial], references: Mapping[Setup, Evidence] = NOTHI
 def _content(trial: Trial, content: Mapping[Setup, Mapping[int, int]]) -> object:
     """What trials have in common that may stand for each other, by the content at their boundaries."""
     known = content.get(trial.setup, {})
-    if trial.earlier or trial.fault == POWER_CUT or trial.point.n not in known:
+    if trial.earlier or kind_of(trial.fault).cuts_power or trial.point.n not in known:
         return _shared(trial)
     return trial.setup, known[trial.point.n]
 

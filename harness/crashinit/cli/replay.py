@@ -189,11 +189,12 @@ def _failed(trials: "list[Trial]", directory: Path, clause: str | None) -> "list
 def _shell(trials: "list[Trial]", provider: str, planned: Path) -> int:
     """A shell at the one trial's point."""
     from crashinit.campaign.planning import make_runner
+    from crashinit.model.fault import kind_of
     from crashinit.trial.shell import Shell
 
     if len(trials) != 1:
         raise UsageError(f"'--shell' needs one trial, but this plan holds {len(trials)}: give a trial's id.")
-    if trials[0].fault == "power-cut":
+    if kind_of(trials[0].fault).cuts_power:
         raise UsageError("'--shell' holds an init before its fault, and a power cut's trial begins after it.")
     with (
         make_runner(trials[0].driver, provider, planned) as runner,

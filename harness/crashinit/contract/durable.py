@@ -7,6 +7,7 @@ from crashinit.contract.formats import DriverMetadata
 from crashinit.contract.recovery import runs_mkfs
 from crashinit.contract.said import succeeded
 from crashinit.contract.verdict import NotApplicableError, Verdict
+from crashinit.model.fault import kind_of
 from crashinit.model.observation import Observation
 
 
@@ -16,7 +17,7 @@ def durable(case: Case) -> Verdict:
     Source: fsync(2), which is owed to a file's data and, for its name, to the directory as well.
     """
     evidence = case.evidence
-    if evidence.fault != "power-cut":
+    if not kind_of(evidence.fault).cuts_power:
         raise NotApplicableError("the power was not cut")
     if not succeeded(evidence.fault_run):
         raise NotApplicableError("init had not reported success when the power was cut")

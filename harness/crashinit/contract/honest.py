@@ -8,6 +8,7 @@ from pathlib import PurePosixPath
 from crashinit.contract.case import Case
 from crashinit.contract.said import ending, succeeded
 from crashinit.contract.verdict import NotApplicableError, NotSeenError, Verdict
+from crashinit.model.fault import kind_of
 from crashinit.model.observation import OperationRecord, Run
 
 # What names a call that has no object of its own, as patterns of whole words.
@@ -31,7 +32,7 @@ def honest(case: Case) -> Verdict:
     Source: errno(3) and strerror(3) for the names of a cause.
     """
     evidence = case.evidence
-    if evidence.fault != "errno":
+    if not kind_of(evidence.fault).fails_a_call:
         raise NotApplicableError("no error was injected")
     if evidence.fired is None:
         raise NotSeenError("the error was never injected")
@@ -109,7 +110,7 @@ def exclusive(case: Case) -> Verdict:
     Source: flock(2), which a driver has for this.
     """
     evidence = case.evidence
-    if evidence.fault != "concurrent":
+    if not kind_of(evidence.fault).is_a_race:
         raise NotApplicableError("no two inits ran at once")
     runs = [*evidence.earlier, evidence.fault_run]
     if len(runs) < 2:

@@ -14,6 +14,7 @@ from crashinit.contract.names import is_own_name, own_devices, own_loops, stand_
 from crashinit.contract.said import ending, quoted, succeeded
 from crashinit.contract.tools import is_maker
 from crashinit.contract.verdict import Verdict
+from crashinit.model.fault import kind_of
 from crashinit.model.observation import Evidence, Observation, OperationRecord, Process
 
 PARTS = ("dm", "loops", "mapper_nodes", "files", "mounts", "semaphores", "processes")
@@ -145,7 +146,7 @@ def _hanging_daemons(case: Case) -> list[str]:
     """What a daemon made of SIGTERM ahead of one more init: that is a shutdown, and owes an orderly end."""
     evidence = case.evidence
     # One that an error lasts for may fail at its end as well, but not hang.
-    owes_success = evidence.fault != "errno" or evidence.fault_run not in evidence.reinits
+    owes_success = not kind_of(evidence.fault).fails_a_call or evidence.fault_run not in evidence.reinits
     return [
         f"before one more init the daemon {ending(stop)}"
         for stop in evidence.stops

@@ -1,1 +1,15 @@
-"""What strikes an init."""
+"""The faults, side by side: each says how it is planned, how it strikes, and when two of them are one.
+
+A power cut strikes disks and not a held init, so it has a folder of its own; what all faults have in common, and what a
+clause or a report has to know of them, is in model/fault.py.
+"""
+
+from collections.abc import Mapping
+
+from crashinit.faults.errno import FailedCall
+from crashinit.faults.fault import Fault, Way
+from crashinit.faults.kill import Kill
+
+FAULTS: Mapping[str, Fault] = {fault.kind.name: fault for fault in (Kill(), FailedCall())}
+
+__all__ = ["FAULTS", "Fault", "Way"]

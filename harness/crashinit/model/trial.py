@@ -6,6 +6,9 @@ from typing import Any
 
 from pydantic import ConfigDict, TypeAdapter
 
+FRESH, POPULATED = "fresh", "populated"
+ON_THE_MACHINES_DISK = (FRESH, POPULATED)
+
 
 @dataclass(frozen=True)
 class Point:
@@ -25,6 +28,16 @@ class Setup:
     options: tuple[str, ...]
     deadline: float  # seconds
     reads: bool = False  # what only asks is an operation as well, for errors to strike
+
+    @property
+    def used(self) -> bool:
+        """Whether the inits begin on a root that a driver has used before."""
+        return self.given == POPULATED or self.given.endswith(f"-{POPULATED}")
+
+    @property
+    def disks(self) -> str:
+        """The disks that the root lies on, by their layout's name; "": the machine's own."""
+        return "" if self.given in ON_THE_MACHINES_DISK else self.given.removesuffix(f"-{POPULATED}")
 
 
 @dataclass(frozen=True)

@@ -26,8 +26,8 @@ def machine(crashinit_runner: Any) -> Iterator[Any]:
 @pytest.fixture
 def driver(crashinit_runner: Any, machine: Any) -> Any:
     """The driver in that machine (a driven.Driven): init, shutdown, observe, exercise."""
+    from crashinit.adapters.driven import Driven
     from crashinit.model.trial import Setup
-    from crashinit.trial.driven import Driven
 
     return Driven(machine, crashinit_runner.adapter, Setup("fresh", (), 60.0))
 

@@ -10,6 +10,7 @@ from crashinit.errors import UsageError
 from crashinit.files.safe import write_text
 from crashinit.machine.seed import options
 from crashinit.model.events import OUTCOMES, TrialResult
+from crashinit.model.fault import kind_of
 from crashinit.report.again import COLD, replay
 from crashinit.report.counts import NO_STEP, judged
 from crashinit.report.gaps import Gaps
@@ -236,9 +237,10 @@ def _no_verdict(heading: str, meaning: str, results: Sequence[TrialResult], dire
 
 def _fault(result: TrialResult) -> str:
     """What was done, in a word or two: of a kill its victim, of an error its name."""
-    if result.fault == "errno":
+    kind = kind_of(result.fault)
+    if kind.fails_a_call:
         return " ".join(result.id.rpartition("/")[2].rsplit("-", 1))
-    return result.victim if result.fault == "kill" else result.fault
+    return result.victim if kind.kills else result.fault
 
 
 def _confirmation(results: Sequence[TrialResult], again: RunRecord, directory: Path) -> Iterator[str]:

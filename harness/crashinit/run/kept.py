@@ -24,10 +24,10 @@ from crashinit.adapters import Adapter
 from crashinit.errors import UsageError
 from crashinit.files.safe import UNFINISHED, damage, disk_errors, inflated, parsed, replacing, sweep, write_text
 from crashinit.machine.cache import digest
+from crashinit.model.fault import kind_of
 from crashinit.model.observation import Evidence
 from crashinit.model.trial import Setup, Trial
 from crashinit.scenario import plan
-from crashinit.scenario.scenario import POWER_CUT
 
 PLAN = "plan.json"
 EVIDENCE = "evidence"
@@ -73,7 +73,7 @@ class Prepared:
     def only(self, trials: list[Trial]) -> "Prepared":
         """The same for some of its trials alone."""
         references = {setup: self.references[setup] for setup in dict.fromkeys(trial.setup for trial in trials)}
-        recordings = self.recordings if any(trial.fault == POWER_CUT for trial in trials) else {}
+        recordings = self.recordings if any(kind_of(trial.fault).cuts_power for trial in trials) else {}
         return replace(self, trials=trials, references=references, recordings=recordings)
 
     @property

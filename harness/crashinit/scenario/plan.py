@@ -1,4 +1,4 @@
-"""Scenario + trace -> trials with stable ids.
+"""Scenario + trace -> the boundaries that are struck, and the words of which ids are made; plans as files.
 
 An id is made of the scenario, the phase, the operation's key and the victim, never of a running number, so that
 it means the same point on every worker, every day, and after the driver has gained an operation elsewhere.
@@ -10,26 +10,24 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from urllib.parse import quote
 
 from crashinit.contract.family import Family
 from crashinit.errors import UsageError
 from crashinit.files.safe import parsed, text, write_text
+from crashinit.model.fault import kind_of
 from crashinit.model.observation import OperationRecord, Run
 from crashinit.model.trial import Point, Setup, Trial
-from crashinit.scenario.errnos import errors_of
 from crashinit.scenario.scenario import Scenario
 from crashinit.text.printable import one_line
 
-LASTING = ("once", "always")  # an error strikes one call, or that and every later one of its kind on its object
 NOWHERE = "(the step does not occur)"  # the key of a point that the trace does not have
 
 
 def setup_of(scenario: Scenario) -> Setup:
     """The recorded init that a scenario's trials begin from."""
-    return Setup(scenario.given, scenario.options, scenario.deadline, reads=scenario.fault == "errno")
+    return Setup(scenario.given, scenario.options, scenario.deadline, reads=kind_of(scenario.fault).fails_a_call)
 
 
 def points(scenario: Scenario, operations: Sequence[OperationRecord], family: Family) -> list[Point]:
@@ -106,7 +104,7 @@ def left_out(scenario: Scenario, operations: Sequence[OperationRecord], family: 
     if scenario.step == "all" and scenario.steps:
         count = sum(step not in scenario.steps for step in steps)
         said.append(f"{scenario.name}: {count} boundaries in other steps than {', '.join(scenario.steps)}")
-    if scenario.step == "all" and scenario.fault == "errno":
+    if scenario.step == "all" and kind_of(scenario.fault).fails_a_call:
         count = sum(operation.kind == "exit" for operation in operations)
         said.append(f"{scenario.name}: the end of a process, which cannot fail ({count})")
     return said
@@ -115,59 +113,6 @@ def left_out(scenario: Scenario, operations: Sequence[OperationRecord], family: 
 def unseen(scenario: Scenario, run: Run) -> list[str]:
     """What an init may have changed beside its operations, so that nothing strikes there, as sentences."""
     return [f"{scenario.name}: not seen by the gate: {what}" for what in run.unseen]
-
-
-def trials(scenario: Scenario, operations: Sequence[OperationRecord], driver: str, family: Family) -> list[Trial]:
-    """Every trial of one scenario, in the order of the trace."""
-    kinds = {operation.key: operation.kind for operation in operations}
-    struck = points(scenario, operations, family)
-    short = slugs([*kinds, *(point.operation for point in struck)])
-    return [
-        Trial(
-            id="/".join(part for part in (scenario.name, _phase(scenario, point), short[point.operation], how) if part),
-            driver=driver,
-            scenario=scenario.name,
-            setup=setup_of(scenario),
-            point=point,
-            fault=scenario.fault,
-            victim=victim,
-            restarts=scenario.restarts,
-            error=error,
-            recovery=scenario.recovery,
-        )
-        for point in struck
-        for how, victim, error in _faults(scenario, kinds.get(point.operation))
-    ]
-
-
-def _phase(scenario: Scenario, point: Point) -> str:
-    """What stands for the phase in an id: a scenario of all boundaries strikes each of them once."""
-    return "" if scenario.step == "all" else point.phase
-
-
-def _faults(scenario: Scenario, kind: str | None) -> list[tuple[str, str, str]]:
-    """What is done at a boundary: (end of the trial's id, victim, error)."""
-    if scenario.fault == "kill":
-        return [(victim, victim, "") for victim in scenario.victims]
-    possible = scenario.errnos if kind is None else errors_of(kind)
-    return [
-        (f"{error}-{lasting}", lasting, error) for error in scenario.errnos if error in possible for lasting in LASTING
-    ]
-
-
-def second_crashes(first: Trial, reinit: Sequence[OperationRecord], family: Family) -> list[Trial]:
-    """The re-init of a trial, crashed at each of its own boundaries in turn, by the same victim."""
-    steps = family.steps_of(reinit)
-    short = slugs(operation.key for operation in reinit)
-    return [
-        replace(
-            first,
-            id=f"{first.id}/then/{short[operation.key]}",
-            point=Point(step, "before" if steps.index(step) == index else "during", operation.n, operation.key),
-            earlier=first.point,
-        )
-        for index, (operation, step) in enumerate(zip(reinit, steps, strict=True))
-    ]
 
 
 def spread(plan: Sequence[Trial], budget: int) -> list[Trial]:

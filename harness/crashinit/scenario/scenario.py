@@ -23,6 +23,8 @@ from pydantic import (
 from crashinit import families
 from crashinit.errors import UsageError
 from crashinit.files import refused, textfile, yamlfile
+from crashinit.model.fault import POWER_CUT, kind_of
+from crashinit.model.trial import ON_THE_MACHINES_DISK
 from crashinit.scenario.errnos import ERRNOS, Errno
 
 ALL = "all"  # instead of a step: every boundary of the init
@@ -35,19 +37,9 @@ Recovery = Literal["init", "reboot"]
 PART_OF_A_NAME = re.compile(r"[^ .-].*")
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 
-POWER_CUT = "power-cut"
 NAME_LIMIT = 100  # characters of a scenario's name, with which the trials' ids and their files' names begin
 SPELT = 40  # characters of a value that a message repeats as it is written
 DEFAULT_POWER_CUT_ROOT = "ext4"  # the disk of a root when the power is cut, unless a scenario says otherwise
-ON_THE_MACHINES_DISK = ("fresh", "populated")
-# The keys that have no effect with a fault, and why. They are refused: a key without an effect would mislead.
-MEANINGLESS_WITH: dict[str, dict[str, str]] = {
-    "kill": {"errnos": "a kill returns no error: 'errnos' goes with 'fault: errno'"},
-    "errno": {"victims": "an error strikes a call and not a process: it has no 'victims'"},
-    POWER_CUT: {
-        key: f"a power cut strikes the whole machine: it has no '{key}'" for key in ("victims", "errnos", "recovery")
-    },
-}
 
 
 class Scenario(BaseModel):
@@ -148,7 +140,7 @@ class Scenario(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _disks_of_a_power_cut(cls, data: Any) -> Any:
-        if isinstance(data, dict) and data.get("fault") == POWER_CUT:
+        if isinstance(data, dict) and kind_of(str(data.get("fault"))).cuts_power:
             return {"given": DEFAULT_POWER_CUT_ROOT, **data}
         return data
 
@@ -158,14 +150,15 @@ class Scenario(BaseModel):
             raise ValueError("give either 'step' or 'at'")
         if self.steps and self.step != "all":
             raise ValueError("'steps' narrows 'step: all', and goes with nothing else")
-        for key in self.model_fields_set & MEANINGLESS_WITH[self.fault].keys():
-            raise ValueError(MEANINGLESS_WITH[self.fault][key])
-        if self.fault == POWER_CUT and self.given in ON_THE_MACHINES_DISK:
+        kind = kind_of(self.fault)
+        for key in self.model_fields_set & kind.refuses.keys():
+            raise ValueError(kind.refuses[key])
+        if kind.cuts_power and self.given in ON_THE_MACHINES_DISK:
             raise ValueError(
                 f"a power cut needs 'given: {DEFAULT_POWER_CUT_ROOT}', or other disks that the root lies on"
             )
-        if self.fault != POWER_CUT and self.given not in ON_THE_MACHINES_DISK:
-            raise ValueError(f"'given: {self.given}' names disks, which only 'fault: {POWER_CUT}' needs")
+        if not kind.cuts_power and self.given not in ON_THE_MACHINES_DISK:
+            raise ValueError(f"'given: {self.given}' names disks, which only 'fault: {POWER_CUT.name}' needs")
         return self
 
 

@@ -3,10 +3,10 @@
 import itertools
 from typing import Any
 
+from crashinit.adapters.driven import GRACE, Driven
 from crashinit.machine.protocol import Machine, Template
 from crashinit.model.observation import Observation, OperationRecord, Run
 from crashinit.model.trial import Point, Setup
-from crashinit.trial.driven import GRACE, Driven
 
 _NUMBERS = itertools.count(1)
 

@@ -1,11 +1,11 @@
 """The reference: an init without faults, which has to be sound before a trial is compared with it."""
 
 from crashinit.adapters import Adapter
+from crashinit.adapters.driven import trouble
 from crashinit.contract.judge import without_fault
 from crashinit.errors import DriverError, GuestError
 from crashinit.model.observation import Evidence
 from crashinit.model.trial import Setup
-from crashinit.trial.driven import trouble
 from crashinit.trial.runner import TrialRunner
 
 MEND = "mend that, or exempt the driver from the clause in its adapter's [not_applicable], with the reason"

@@ -10,13 +10,14 @@ from contextlib import ExitStack, contextmanager
 from typing import Any, Self
 
 from crashinit.adapters import Adapter
+from crashinit.adapters.driven import Driven, Seconds
 from crashinit.contract.said import succeeded
 from crashinit.errors import GuestError, MachineError
+from crashinit.faults import FAULTS
 from crashinit.machine.protocol import Machine, Provider, Template, Time
+from crashinit.model.fault import kind_of
 from crashinit.model.observation import Evidence, Observation, OperationRecord, Run
 from crashinit.model.trial import Point, Setup, Trial
-from crashinit.scenario import errnos
-from crashinit.trial.driven import GRACE, Driven, Seconds
 from crashinit.trial.recording import Recording, begin
 from crashinit.trial.same_fault import SameFault
 from crashinit.trial.same_state import SameState, State, standing_for, state_of
@@ -67,7 +68,7 @@ class TrialRunner:
 
     def given(self, setup: Setup) -> "Given":
         """What a setup's inits begin from."""
-        if setup.given == "fresh":
+        if not setup.used:
             return Given(self.driver_template())
         key = repr((setup.given, setup.options))
         if key not in self._given:
@@ -105,7 +106,7 @@ class TrialRunner:
     def expect(self, trials: Sequence[Trial]) -> None:
         """These come together. States are looked at where one can be another's: by errors, or at several boundaries."""
         self._expected = len({trial.point.operation for trial in trials}) > 1 or any(
-            trial.fault == "errno" for trial in trials
+            kind_of(trial.fault).fails_a_call for trial in trials
         )
 
     def run(self, trial: Trial) -> tuple[Evidence, dict[str, float]]:
@@ -139,18 +140,7 @@ class TrialRunner:
 
     def strike(self, driven: Driven, gate: str, trial: Trial) -> Run:
         """The trial's fault upon an init that is held; the record of that init."""
-        machine = driven.machine
-        if trial.fault == "errno":
-            machine.call(
-                "gate_fail",
-                timeout=trial.setup.deadline + GRACE,
-                gate=gate,
-                errno=errnos.number(trial.error),
-                forever=trial.victim == "always",
-                stop="never",
-            )
-        else:
-            machine.call("gate_kill", gate=gate, victim=trial.victim)
+        FAULTS[trial.fault].strike(driven, gate, trial)
         run = driven.finish(gate)
         if trial.recovery == "reboot":
             driven.reboot()
@@ -193,9 +183,10 @@ class TrialRunner:
         """All that comes after the fault."""
         # An init that reports success in spite of an error has to have reached what every init must. After a reboot
         # nothing of that is left to look at: an init has to follow.
-        anyhow = trial.fault == "errno" and trial.recovery == "init" and succeeded(run)
+        goes_on = kind_of(trial.fault).fails_a_call
+        anyhow = goes_on and trial.recovery == "init" and succeeded(run)
         # In a machine whose kernel hangs nothing can be started any more.
-        hopeless = run.hung and trial.fault == "errno" and trial.recovery == "init"
+        hopeless = run.hung and goes_on and trial.recovery == "init"
         restarts = 0 if hopeless else trial.restarts
         before, tolerated = recording.before, [run] if anyhow else []
         evidence = self._examine(driven, trial.id, run, recording.operation, before, tolerated, restarts)

@@ -1,6 +1,7 @@
 """Trials whose faults are the very same: one of them is run, and stands for the others."""
 
-from crashinit.model.observation import Evidence, OperationRecord, Run
+from crashinit.faults import FAULTS
+from crashinit.model.observation import Evidence
 from crashinit.model.trial import Trial
 from crashinit.trial.recording import Recording
 
@@ -25,7 +26,7 @@ class SameFault:
         for (victim, error, seed), evidence in self._done.items():
             if (error, seed) != (trial.error, trial.seed) or evidence.trial == trial.id or evidence.fired is None:
                 continue
-            alike = recording.alone if trial.fault == "kill" else _came_once(evidence.fault_run, evidence.fired)
+            alike = FAULTS[trial.fault].is_same(trial, evidence, victim, alone=recording.alone)
             if victim == trial.victim or alike:
                 return evidence.model_copy(update={"trial": trial.id, "same_as": evidence.trial, "same_state_as": ""})
         return None
@@ -42,12 +43,3 @@ def _place(trial: Trial) -> object:
     """What is the same for all trials at one boundary that strike in one way, but for victim and error."""
     earlier = (trial.earlier.operation, trial.victim) if trial.earlier else None
     return trial.setup, trial.point.operation, earlier, trial.fault, trial.recovery, trial.restarts
-
-
-def _came_once(run: Run, struck: OperationRecord) -> bool:
-    """Whether a call that failed was the last of its kind on its object, so that an error which lasts is no other.
-
-    A daemon that is ready goes on, and what it asks for from then on is in no record.
-    """
-    later = run.operations[struck.n :]
-    return run.exit is not None and (struck.kind, struck.object) not in {(call.kind, call.object) for call in later}

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from crashinit.model.events import TrialResult
+from crashinit.model.fault import kind_of
 from crashinit.model.observation import Evidence, OperationRecord, Run
 from crashinit.model.operations import READS
 from crashinit.model.trial import Setup, Trial
@@ -79,12 +80,12 @@ def state_of(
     changed = [one for one in ran if one.kind not in QUIET]
     if trial.recovery != "init" or run.hung or any(map(gaps, (run, *earlier))):
         return None
-    if any(not _is_told(one) for one in changed) or (trial.fault == "kill" and changed):
+    if any(not _is_told(one) for one in changed) or (kind_of(trial.fault).kills and changed):
         return None
     content = _content(run.operations[: struck.n])
     place = (recorded, trial.setup, trial.seed, trial.earlier, trial.earlier and trial.victim, trial.restarts, content)
     after = tuple((one.kind, one.object, tuple(sorted(one.detail.items()))) for one in changed)
-    return State(place, (trial.fault == "errno" and run.exit == 0, after))
+    return State(place, (kind_of(trial.fault).fails_a_call and run.exit == 0, after))
 
 
 NOT_RUN = {"killed", "errno"}  # in an operation's detail: it was reached, and did not run
@@ -161,7 +162,7 @@ def difference(merged: TrialResult, full: TrialResult) -> str:
 
 def unmerged(references: Mapping[Setup, Evidence], trials: Sequence[Trial]) -> list[str]:
     """Where no trial stands for another in its state, because the driver changes content unseen; as sentences."""
-    setups = dict.fromkeys(trial.setup for trial in trials if trial.fault in ("kill", "errno"))
+    setups = dict.fromkeys(trial.setup for trial in trials if not kind_of(trial.fault).cuts_power)
     found = [gap for setup in setups if setup in references for gap in gaps(references[setup].fault_run)]
     return [f"no trial stands for another in its state from there on: {gap}" for gap in dict.fromkeys(found)]
 

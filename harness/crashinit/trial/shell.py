@@ -14,12 +14,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import IO, Any, NoReturn
 
+from crashinit.adapters.driven import Driven
 from crashinit.errors import CrashinitError
 from crashinit.machine.by_agent import PIECE
 from crashinit.machine.protocol import Machine
 from crashinit.model.trial import Trial
 from crashinit.text.printable import printable
-from crashinit.trial.driven import Driven
 from crashinit.trial.recording import Recording
 
 HERE = "/run/crashinit-shell"  # where the machine keeps what a line prints, its status, its last directory

@@ -7,18 +7,19 @@ from pathlib import Path
 
 import pytest
 from crashinit.adapters import load
+from crashinit.campaign.second import second_cuts
 from crashinit.contract.judge import judge, outcome
 from crashinit.errors import GuestError, UsageError
 from crashinit.faults.powercut.disk import differ
 from crashinit.faults.powercut.layout import layout_of, layouts_of
-from crashinit.faults.powercut.plan import distinct, second_cuts, setup_of, trials
+from crashinit.faults.powercut.plan import distinct, setup_of, trials
 from crashinit.faults.powercut.record import LoggedInit, Recorder
-from crashinit.faults.powercut.runner import POWER_GONE, PowerCutRunner, recording_name
 from crashinit.machine.protocol import Provider
 from crashinit.model.observation import Evidence
 from crashinit.model.trial import Trial
 from crashinit.run.kept import RECORDINGS
 from crashinit.scenario.scenario import Scenario
+from crashinit.trial.powercut import POWER_GONE, PowerCutRunner, recording_name
 
 ADAPTER = load("reference")
 

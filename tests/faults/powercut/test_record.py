@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from crashinit.adapters import Adapter
+from crashinit.adapters.driven import Driven
 from crashinit.errors import MachineError, UsageError
 from crashinit.faults.powercut import disk
 from crashinit.faults.powercut.layout import MIB, layout_of, plug
@@ -15,7 +16,6 @@ from crashinit.faults.powercut.record import LoggedInit, Recorder, detach
 from crashinit.faults.powercut.states import CrashState
 from crashinit.machine.protocol import Machine, Template
 from crashinit.model.trial import Setup
-from crashinit.trial.driven import Driven
 
 PROGRAM = Path(__file__).with_name("control.py")
 ROOT = "/var/lib/control"

@@ -10,11 +10,11 @@ import pytest
 from crashinit.adapters import load
 from crashinit.campaign.result import result_of
 from crashinit.errors import GuestError, HostError, MachineError
+from crashinit.faults import planned
 from crashinit.machine.protocol import Machine, Provider, Template
 from crashinit.machine.provider import get_provider
 from crashinit.machine.vagrant import vagrant
 from crashinit.model.events import TrialResult
-from crashinit.scenario import plan
 from crashinit.scenario.plan import setup_of
 from crashinit.scenario.scenario import Scenario
 from crashinit.trial.runner import TrialRunner
@@ -92,7 +92,7 @@ def judged(provider: Provider) -> dict[str, TrialResult]:
     setup = setup_of(scenario)
     with TrialRunner(provider, adapter) as runner:
         reference, _ = runner.reference(setup)
-        trials = plan.trials(scenario, reference.fault_run.operations, "reference", adapter.kind)
+        trials = planned.trials(scenario, reference.fault_run.operations, "reference", adapter.kind)
         return {trial.id: result_of(trial, *runner.run(trial), reference, adapter) for trial in trials}
 
 

@@ -13,7 +13,6 @@ MIB = 1 << 20
 ROOT_SIZE = 384 * MIB  # bytes; the sparse files below the pool may be larger
 SERIALS = ("crashinit-root", "crashinit-data", "crashinit-metadata")
 NODES = ("/dev/vdb", "/dev/vdc", "/dev/vdd")  # in the order in which they are plugged in; vda is the machine's own
-POPULATED = "-populated"
 MAKE = {
     # The block size of disks of the usual size, and nothing that the kernel would write in the background later on.
     "ext4": ("mkfs.ext4", "-q", "-b", "4096", "-E", "lazy_itable_init=0,lazy_journal_init=0"),
@@ -79,15 +78,9 @@ def layouts_of(adapter: Adapter) -> list[str]:
 
 def layout_of(setup: Setup) -> Layout:
     """The layout that a setup's `given` names, with or without '-populated'. Raises UsageError."""
-    name = setup.given.removesuffix(POPULATED)
-    if name not in LAYOUTS:
-        raise UsageError(f"there is no disk layout '{name}' for power cuts: choose one of {', '.join(LAYOUTS)}.")
-    return LAYOUTS[name]
-
-
-def populated(setup: Setup) -> bool:
-    """Whether the recorded init begins on a used root."""
-    return setup.given.endswith(POPULATED)
+    if setup.disks not in LAYOUTS:
+        raise UsageError(f"there is no disk layout '{setup.given}' for power cuts: choose one of {', '.join(LAYOUTS)}.")
+    return LAYOUTS[setup.disks]
 
 
 def plug(machine: Machine, disks: Sequence[File], logs: Sequence[File] = ()) -> None:

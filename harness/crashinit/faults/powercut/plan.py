@@ -1,22 +1,20 @@
 """Scenario + recorded init -> power-cut trials with stable ids: every crash state that the scenario asks for, once."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from crashinit.adapters import Adapter
 from crashinit.faults.powercut.disk import Identity
 from crashinit.faults.powercut.layout import layout_of
 from crashinit.faults.powercut.record import LoggedInit
-from crashinit.faults.powercut.runner import THEN, PowerCutRunner, recording_name
 from crashinit.faults.powercut.states import CrashState, flushes_without_a_moment
+from crashinit.model.fault import POWER_CUT
 from crashinit.model.trial import Point, Setup, Trial
-from crashinit.run.kept import RECORDINGS
 from crashinit.scenario import plan as plans
 from crashinit.scenario.plan import slugs
-from crashinit.scenario.scenario import POWER_CUT, Scenario
+from crashinit.scenario.scenario import Scenario
 
-PER_FIRST = 8  # second power cuts that are tried in one recorded re-init
 RESTARTS = 3  # re-inits that are tried before giving up
 
 
@@ -71,59 +69,18 @@ def trials(scenario: Scenario, recorded: LoggedInit, driver: str, adapter: Adapt
         phase = phases[state.operation] if bounded else state.phase
         parts = [scenario.name, "" if scenario.step == "all" else phase, short[operation.key], state.name]
         point = Point(steps[state.operation], phase, operation.n, operation.key)
-        trial = _trial("/".join(part for part in parts if part), scenario.name, setup, driver, point, state.name)
+        trial = trial_of("/".join(part for part in parts if part), scenario.name, setup, driver, point, state.name)
         planned.append(replace(trial, restarts=scenario.restarts))
     for point in points:
         if not point.n:  # it will not fire
             name = f"{scenario.name}/{point.phase}/{short[point.operation]}"
-            planned.append(_trial(name, scenario.name, setup, driver, point, ""))
+            planned.append(trial_of(name, scenario.name, setup, driver, point, ""))
     said = plans.left_out(scenario, operations, family)
     if found.merged:
         said.append(f"{scenario.name}: {found.merged} crash states with the very disks of another state, bit by bit")
     if count := flushes_without_a_moment(recorded.logs, recorded.marks):
         said.append(f"{scenario.name}: {count} flushes in operations that used several disks: their order is not known")
     return planned, said
-
-
-def second_cuts(runner: PowerCutRunner, firsts: Sequence[Trial], budget: int) -> tuple[list[Trial], list[str]]:
-    """Power cuts during the init after a power cut: a sample that is spread over all, the same one each time.
-
-    Each of these inits is recorded, so that not every first state can have one.
-    """
-    candidates = [first for first in firsts if first.state and first.point.phase != "after"]
-    every: list[Trial] = []
-    lost: list[Trial] = []
-    chosen = plans.spread(candidates, -(-budget // PER_FIRST))
-    said = []
-    for first in chosen:
-        try:
-            recorded = runner.record_again(first)
-        except Exception as error:  # whatever it is, it costs this init and not the campaign
-            lost.append(_unrecorded(first))
-            said.append(f"{first.id}: the init after it, which could not be recorded: {error}")
-            continue
-        recorded.store(runner.out / RECORDINGS / recording_name(runner.adapter, first.setup, first.point, first.state))
-        steps = runner.adapter.kind.steps_of(recorded.operations)
-        short = slugs(operation.key for operation in recorded.operations)
-        for state in distinct(recorded, [s for s in recorded.states.values() if s.phase != "after"]).states:
-            operation = recorded.operations[state.operation]
-            point = Point(steps[state.operation], state.phase, operation.n, operation.key)
-            name = f"{first.id}/then/{short[operation.key]}/{state.name}"
-            both = f"{first.state}{THEN}{state.name}"
-            trial = _trial(name, first.scenario, first.setup, first.driver, point, both)
-            every.append(replace(trial, restarts=first.restarts, earlier=first.point))
-    sample = [*lost, *plans.spread(every, max(0, budget - len(lost)))]
-    missed = len(every) + len(lost) - len(sample)
-    left = (
-        f"{missed} of {len(every)} second power cuts in the re-inits of {len(chosen)} trials, and those of the other "
-        f"{len(candidates) - len(chosen)}: a sample is spread over all"
-    )
-    return sample, [left, *said]
-
-
-def _unrecorded(first: Trial) -> Trial:
-    """The trial that stands for all second cuts in an init that could not be recorded: it ends with the same error."""
-    return replace(first, id=f"{first.id}/then/unrecorded", state=f"{first.state}{THEN}", earlier=first.point)
 
 
 def _is_wanted(scenario: Scenario, state: CrashState, phases: dict[int, str]) -> bool:
@@ -136,5 +93,5 @@ def _is_wanted(scenario: Scenario, state: CrashState, phases: dict[int, str]) ->
     return state.phase == "before" or scenario.step == "all" or inside
 
 
-def _trial(name: str, scenario: str, setup: Setup, driver: str, point: Point, state: str) -> Trial:
-    return Trial(name, driver, scenario, setup, point, POWER_CUT, "machine", RESTARTS, state=state)
+def trial_of(name: str, scenario: str, setup: Setup, driver: str, point: Point, state: str) -> Trial:
+    return Trial(name, driver, scenario, setup, point, POWER_CUT.name, "machine", RESTARTS, state=state)

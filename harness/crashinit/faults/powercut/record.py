@@ -13,6 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from crashinit.adapters.driven import GRACE, Driven
 from crashinit.errors import MachineError, UsageError
 from crashinit.faults.powercut import disk, log
 from crashinit.faults.powercut.layout import layout_of, plug
@@ -22,7 +23,6 @@ from crashinit.files.safe import LIMIT, MIB, damage, parsed, replacing
 from crashinit.machine.files import File
 from crashinit.machine.protocol import Machine
 from crashinit.model.observation import Observation, OperationRecord, Run
-from crashinit.trial.driven import GRACE, Driven
 
 RECORDING_LIMIT = 4096 * MIB  # of all that disks hold and were told, in one recording
 

@@ -3,8 +3,8 @@
 import pytest
 from crashinit.adapters import load
 from crashinit.faults.powercut.layout import LAYOUTS
-from crashinit.faults.powercut.runner import recording_name
 from crashinit.model.trial import Point, Setup
+from crashinit.trial.powercut import recording_name
 
 POINT = Point("mkfs", "before", 3, "exec mkfs.ext4#1")
 

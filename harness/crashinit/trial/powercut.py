@@ -4,21 +4,21 @@ from dataclasses import replace
 from pathlib import Path
 
 from crashinit.adapters import Adapter
+from crashinit.adapters.driven import Driven, Seconds, trouble
 from crashinit.contract.said import succeeded
 from crashinit.errors import DriverError, MachineError, UsageError
 from crashinit.faults.powercut import disk
-from crashinit.faults.powercut.layout import layout_of, plug, populated
+from crashinit.faults.powercut.layout import layout_of, plug
 from crashinit.faults.powercut.record import LoggedInit, Recorder, detach
 from crashinit.faults.powercut.states import CrashState
 from crashinit.machine.cache import digest
 from crashinit.machine.files import File
 from crashinit.machine.protocol import Machine, Provider, Template
+from crashinit.model.fault import kind_of
 from crashinit.model.observation import Evidence, Observation, Run
 from crashinit.model.trial import Point, Setup, Trial
 from crashinit.run.kept import RECORDINGS
 from crashinit.scenario.plan import quoted
-from crashinit.scenario.scenario import POWER_CUT
-from crashinit.trial.driven import Driven, Seconds, trouble
 from crashinit.trial.runner import TrialRunner, nothing_fired
 
 THEN = "+"  # between the names of a first and a second crash state
@@ -66,7 +66,7 @@ class PowerCutRunner(TrialRunner):
         with self.warm_template().clone() as machine:
             plug(machine, disks)
             layout.make_filesystem(machine)
-            if populated(setup):
+            if setup.used:
                 layout.mount(machine, volume)
                 machine.call("mark")
                 driven = Driven(machine, layout_of(setup).adapted(self.adapter), setup)
@@ -114,7 +114,7 @@ class PowerCutRunner(TrialRunner):
 
     def run(self, trial: Trial) -> tuple[Evidence, dict[str, float]]:
         """One trial, and how long its parts took; of another fault than a power cut as any runner does it."""
-        if trial.fault != POWER_CUT:
+        if not kind_of(trial.fault).cuts_power:
             return super().run(trial)
         if trial.state.endswith(THEN):
             self.record_again(replace(trial, state=trial.state.removesuffix(THEN), earlier=None))
@@ -144,7 +144,7 @@ class PowerCutRunner(TrialRunner):
             driven = Driven(machine, layout_of(trial.setup).adapted(self.adapter), trial.setup, seconds)
             run, fired = cut_short(recorded.run, state), recorded.operations[state.operation]
             evidence = self._examine(driven, trial.id, run, fired, recorded.before, [], trial.restarts)
-        return evidence.model_copy(update={"fault": POWER_CUT, "earlier": list(recorded.earlier)})
+        return evidence.model_copy(update={"fault": trial.fault, "earlier": list(recorded.earlier)})
 
     def recorded(self, trial: Trial) -> tuple[LoggedInit, CrashState]:
         """The recording that a trial's (last) power cut struck, and the crash state that it left. Raises UsageError."""
