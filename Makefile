@@ -59,7 +59,7 @@ conditions: setup
 	$(BIN)/pytest scenarios/conditions --crashinit-driver reference --crashinit-out reports/conditions -n $(WORKERS)
 
 mutants: setup
-	$(BIN)/pytest tests/mutants --all-mutants -n $(WORKERS)
+	$(BIN)/pytest tests/mutants tests/families/test_broken.py --all-mutants -n $(WORKERS)
 
 # COUNT inits and COUNT re-inits; LOAD: busy loops a core beside them; SEEDS: in virtual time, over so many seeds.
 COUNT ?= 30

@@ -1,0 +1,77 @@
+"""The small drivers with one known bug each: what is changed in their scripts, and the clause that names it."""
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from crashinit.adapters.adapter import HERE as ADAPTERS
+from crashinit.model.trial import Point, Setup, Trial
+
+SETUP = Setup("fresh", (), 60.0)
+
+
+@dataclass(frozen=True)
+class Broken:
+    """One bug. Without `at` it shows without any fault."""
+
+    name: str
+    driver: str
+    clause: str
+    old: str
+    new: str
+    at: str = ""  # the operation before which the driver's tree is killed
+    recovery: str = "init"
+    script: str = ""  # the script that is changed; the driver's own if it is not said
+
+    def adapter(self, where: Path) -> Path:
+        """An adapter file of the broken driver in a directory."""
+        shutil.copytree(ADAPTERS / "drivers", where / "drivers")
+        script = where / "drivers" / (self.script or self.driver)
+        text = script.read_text()
+        assert text.count(self.old) == 1, f"{self.name}: '{self.old}' stands {text.count(self.old)} times in the script"
+        script.write_text(text.replace(self.old, self.new))
+        shutil.copy(ADAPTERS / f"{self.driver}.toml", where / f"{self.driver}.toml")
+        return where / f"{self.driver}.toml"
+
+    @property
+    def trial(self) -> Trial:
+        """The fault that brings it out."""
+        point = Point("", "before", 0, self.at)
+        return Trial(
+            self.name, self.driver, self.name, SETUP, point, "kill", "tree", restarts=1, recovery=self.recovery
+        )
+
+
+BROKEN = (
+    # volume
+    Broken(
+        "recorded-ready-before-mkfs", "loop-dir", "C01", 'test -e "$record"; then\n        verify',
+        'test -e "$record" || { save 1 $size ext4 ""; false; }; then\n        : verify', at="exec mkfs.ext4#1",
+    ),
+    Broken("loop-left-at-shutdown", "loop-dir", "C04", "\n    detach\n", "\n"),
+    Broken(
+        "mkfs-at-every-start", "loop-dir", "C11", 'test -e "$record"; then\n        verify', "false; then\n        :"
+    ),
+    Broken("loop-attached-at-every-start", "loop-dir", "C04", 'test -z "$device"', "true", script="volume.sh"),
+    Broken("nothing-mounted", "loop-dir", "V01", "mounted || mount -t ext4", "mounted || true"),
+    Broken("recorded-as-not-ready", "loop-dir", "C06", '"ready": true', '"ready": false', script="volume.sh"),
+    Broken("subvolume-never-made", "loop-btrfs", "V01", "btrfs -q subvolume create", "mkdir"),
+    Broken("mapping-left-at-shutdown", "crypt", "C04", "\n    close\n    detach\n", "\n"),
+    Broken("uuid-of-something-else", "crypt", "C18", 'ext4 "$(uuid_of "$plain")"', 'ext4 "$(uuid_of "$device")"'),
+    # lvm
+    Broken(
+        "vgchange-forgotten", "lvm-thin", "C01", 'vgchange -q -ay "$group"', "true", at="exec sync#3", recovery="reboot"
+    ),
+    Broken(
+        "a-volume-left-inactive", "lvm-thin", "L01", "lvcreate -q -y --type thin -V",
+        'lvcreate -q -y -an -L 4M -n spare "$group"; lvcreate -q -y --type thin -V',
+    ),
+    Broken("group-left-active-at-shutdown", "lvm-thin", "C04", 'vgchange -q -an "$group"', "true"),
+    Broken("wrong-thin-id-recorded", "lvm-thin", "C05", "lvs --noheadings -o thin_id", "echo 7 #"),
+    Broken("base-of-another-type", "lvm-thin", "C07", "mkfs.ext4 -q", "mkfs.ext3 -q"),
+    Broken(
+        "half-made-pool-taken-over", "lvm-thin", "C01", 'test -e "$record" || forget', ":",
+        at="dm.table-load crashinit-pool_tdata#1",
+    ),
+    Broken("mkfs-at-every-start", "lvm-thin", "C11", "        verify", "        mkfs.ext4 -q -F"),
+)  # fmt: skip
