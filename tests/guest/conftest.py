@@ -3,12 +3,19 @@
 from collections.abc import Iterator
 
 import pytest
+from crashinit import families
+from crashinit.adapters.adapter import part
 from crashinit.machine.protocol import Machine, Provider, Template
+from crashinit.machine.upload import upload
 
 
 @pytest.fixture(scope="session")
 def template(provider: Provider) -> Iterator[Template]:
-    with provider.template() as template:
+    """With the part of the probe that looks at thin pools."""
+    with (
+        provider.template() as plain,
+        plain.derive(lambda machine: upload(machine, [part(families.load())])) as template,
+    ):
         yield template
 
 

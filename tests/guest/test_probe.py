@@ -4,6 +4,7 @@ import hashlib
 from typing import Any
 
 import pytest
+from crashinit import families
 from crashinit.guest.probe import unescape
 from crashinit.machine.protocol import Machine
 from crashinit.model.observation import Exercise, Observation
@@ -22,7 +23,13 @@ dmsetup create test-base --table "0 65536 thin /dev/mapper/test-pool 1"
 mkfs.ext4 -q -E nodiscard /dev/mapper/test-base
 echo '{{"device_id":1,"size":33554432,"transaction_id":0,"initialized":true}}' > {ROOT}/metadata/base
 """
-SPEC = {"root": ROOT, "format": "docker", "pool_name": "test-pool", "base_name": "test-base"}
+SPEC = {
+    "part": families.load().guest,
+    "root": ROOT,
+    "format": "docker",
+    "pool_name": "test-pool",
+    "base_name": "test-base",
+}
 
 
 def probe(machine: Machine, **spec: Any) -> Observation:

@@ -38,7 +38,7 @@ class Spec:
     """What to look at. `given` has what concerns the family's part alone, by the names that the adapter's keys have."""
 
     root: str
-    part: str  # the package of that part
+    part: str  # the package of that part; "": the core alone looks
     format: str  # of the driver's records
     records: tuple[str, ...]  # the command that prints them; (): they are not had in that way
     digests: bool  # of the users' data
@@ -50,7 +50,7 @@ class Spec:
         """The spec that a peer gave. Raises TypeError or KeyError when it is not one."""
         return cls(
             root=os.path.realpath(given["root"]),
-            part=given["part"],
+            part=given.get("part", ""),
             format=given.get("format", "none"),
             records=tuple(given.get("records", ())),
             digests=bool(given.get("digests")),
@@ -80,7 +80,7 @@ def observe(spec: Spec, log: KernelLog, census: Census) -> dict[str, Any]:
     loops = loop_devices()
     mounts = mount_table()
     told = records.texts(spec.records, gaps) if spec.records and not spec.after_shutdown else {}
-    own = parts.load(spec.part).observe(spec, Seen(devices, loops, mounts, told), gaps)
+    own = parts.load(spec.part).observe(spec, Seen(devices, loops, mounts, told), gaps) if spec.part else {}
     lines, complete = log.lines()
     if not complete:
         gaps.harness("kernel_log", "the kernel's log lost messages before they were read")
