@@ -45,12 +45,12 @@ class Broken:
 BROKEN = (
     # volume
     Broken(
-        "recorded-ready-before-mkfs", "loop-dir", "C01", 'test -e "$record"; then\n        verify',
-        'test -e "$record" || { save 1 $size ext4 ""; false; }; then\n        : verify', at="exec mkfs.ext4#1",
+        "recorded-ready-before-mkfs", "loop-dir", "C01", 'recorded; then\n        verify',
+        'recorded || { save 1 $size ext4 ""; false; }; then\n        : verify', at="exec mkfs.ext4#1",
     ),
     Broken("loop-left-at-shutdown", "loop-dir", "C04", "\n    detach\n", "\n"),
     Broken(
-        "mkfs-at-every-start", "loop-dir", "C11", 'test -e "$record"; then\n        verify', "false; then\n        :"
+        "mkfs-at-every-start", "loop-dir", "C11", 'recorded; then\n        verify', "false; then\n        :"
     ),
     Broken("loop-attached-at-every-start", "loop-dir", "C04", 'test -z "$device"', "true", script="volume.sh"),
     Broken("nothing-mounted", "loop-dir", "V01", "mounted || mount -t ext4", "mounted || true"),
@@ -70,7 +70,7 @@ BROKEN = (
     Broken("wrong-thin-id-recorded", "lvm-thin", "C05", "lvs --noheadings -o thin_id", "echo 7 #"),
     Broken("base-of-another-type", "lvm-thin", "C07", "mkfs.ext4 -q", "mkfs.ext3 -q"),
     Broken(
-        "half-made-pool-taken-over", "lvm-thin", "C01", 'test -e "$record" || forget', ":",
+        "half-made-pool-taken-over", "lvm-thin", "C01", 'recorded || forget', ":",
         at="dm.table-load crashinit-pool_tdata#1",
     ),
     Broken("mkfs-at-every-start", "lvm-thin", "C11", "        verify", "        mkfs.ext4 -q -F"),

@@ -16,9 +16,20 @@ lock() {
     flock 9 || die "cannot take the lock '$root/lock'"
 }
 
+# Whether the base was made. Where that cannot be told, init ends: `test -e` would take an unreadable directory for one
+# without a record, and a user's data would be made anew.
+recorded() {
+    local names
+    names=$(ls "$root/state") || die "cannot read the directory '$root/state'"
+    [[ $'\n'$names$'\n' == *$'\nbase.json\n'* ]]
+}
+
 # The loop device over the image; there is never a second one. Sets $device.
 attach() {
-    if ! test "$(stat -c %s "$image" 2>/dev/null || echo 0)" = "$1"; then
+    local found
+    found=$(stat -c %s "$image" 2>/dev/null) || found=0
+    if test "$found" != "$1"; then
+        ! recorded || die "the image file '$image' has $found bytes, and not the $1 of the recorded base: left alone"
         truncate -s "$1" "$image" || die "cannot make the image file '$image'"
     fi
     device=$(losetup --noheadings --raw --output NAME --associated "$image") || die "cannot look for a loop device"
@@ -38,9 +49,9 @@ detach() {
 save() {
     printf '{"name": "base", "id": %s, "size": %s, "ready": true, "fstype": "%s", "uuid": "%s"}\n' "$@" >"$record.tmp" ||
         die "cannot write the record '$record.tmp'"
-    sync "$record.tmp" || die "cannot sync the record '$record.tmp'"
+    sync "$record.tmp" "$root" || die "cannot sync the record '$record.tmp'"
     mv "$record.tmp" "$record" || die "cannot rename the record '$record'"
-    sync "$root/state" "$root" || die "cannot sync the directory of the record '$root/state'"
+    sync "$root/state" || die "cannot sync the directory of the record '$root/state'"
 }
 
 uuid_of() {
@@ -61,9 +72,9 @@ mounted() {
 
 # Prints what is recorded, and changes nothing.
 records() {
-    if test -e "$record"; then
-        printf '{"volumes": [%s]}\n' "$(cat "$record")"
-    else
-        echo '{"volumes": []}'
+    local volume=
+    if test -d "$root/state" && recorded; then
+        volume=$(cat "$record") || die "cannot read the record '$record'"
     fi
+    printf '{"volumes": [%s]}\n' "$volume"
 }
