@@ -46,7 +46,7 @@ BROKEN = (
     # volume
     Broken(
         "recorded-ready-before-mkfs", "loop-dir", "C01", 'recorded; then\n        verify',
-        'recorded || { save 1 $size ext4 ""; false; }; then\n        : verify', at="exec mkfs.ext4#1",
+        'recorded || { echo \'{"name": "base", "id": 1, "ready": true}\' >"$record"; false; }; then\n        : verify', at="exec mkfs.ext4#1",
     ),
     Broken("loop-left-at-shutdown", "loop-dir", "C04", "\n    detach\n", "\n"),
     Broken(
@@ -57,7 +57,7 @@ BROKEN = (
     Broken("recorded-as-not-ready", "loop-dir", "C06", '"ready": true', '"ready": false', script="volume.sh"),
     Broken("subvolume-never-made", "loop-btrfs", "V01", "btrfs -q subvolume create", "mkdir"),
     Broken("mapping-left-at-shutdown", "crypt", "C04", "\n    close\n    detach\n", "\n"),
-    Broken("uuid-of-something-else", "crypt", "C18", 'ext4 "$(uuid_of "$plain")"', 'ext4 "$(uuid_of "$device")"'),
+    Broken("uuid-of-something-else", "crypt", "C18", 'save 1 "$plain"', 'save 1 "$device"'),
     # lvm
     Broken(
         "vgchange-forgotten", "lvm-thin", "C01", 'vgchange -q -ay "$group"', "true", at="exec sync#3", recovery="reboot"
@@ -67,7 +67,7 @@ BROKEN = (
         'lvcreate -q -y -an -L 4M -n spare "$group"; lvcreate -q -y --type thin -V',
     ),
     Broken("group-left-active-at-shutdown", "lvm-thin", "C04", 'vgchange -q -an "$group"', "true"),
-    Broken("wrong-thin-id-recorded", "lvm-thin", "C05", "lvs --noheadings -o thin_id", "echo 7 #"),
+    Broken("wrong-thin-id-recorded", "lvm-thin", "C05", 'lvs --noheadings -o thin_id "$group/base"', "echo 7"),
     Broken("base-of-another-type", "lvm-thin", "C07", "mkfs.ext4 -q", "mkfs.ext3 -q"),
     Broken(
         "half-made-pool-taken-over", "lvm-thin", "C01", 'recorded || forget', ":",

@@ -44,10 +44,14 @@ detach() {
     test -z "$attached" || losetup --detach "$attached" || die "cannot detach the loop device '$attached'"
 }
 
-# The record that the base is ready: durable itself, and only once what it tells of is durable. $1: id, $2: size,
-# $3: file system's type, $4: its UUID.
+# The record that the base is ready: durable itself, and only once what it tells of is durable. $1: id, $2: the device
+# that holds the file system, $3: the file system's type.
 save() {
-    printf '{"name": "base", "id": %s, "size": %s, "ready": true, "fstype": "%s", "uuid": "%s"}\n' "$@" >"$record.tmp" ||
+    local bytes uuid
+    bytes=$(blockdev --getsize64 "$2") || die "cannot read the size of the device '$2'"
+    uuid=$(uuid_of "$2") # on a line of its own: a command that fails inside the words of another one ends nothing
+    printf '{"name": "base", "id": %s, "size": %s, "ready": true, "fstype": "%s", "uuid": "%s"}\n' \
+        "$1" "$bytes" "$3" "$uuid" >"$record.tmp" ||
         die "cannot write the record '$record.tmp'"
     sync "$record.tmp" "$root" || die "cannot sync the record '$record.tmp'"
     mv "$record.tmp" "$record" || die "cannot rename the record '$record'"
