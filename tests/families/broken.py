@@ -53,7 +53,7 @@ BROKEN = (
         "mkfs-at-every-start", "loop-dir", "C11", 'recorded; then\n        verify', "false; then\n        :"
     ),
     Broken("loop-attached-at-every-start", "loop-dir", "C04", 'test -z "$device"', "true", script="volume.sh"),
-    Broken("nothing-mounted", "loop-dir", "V01", "mounted || mount -t ext4", "mounted || true"),
+    Broken("nothing-mounted", "loop-dir", "V01", 'mount_base ext4 "$device"', 'mkdir -p "$mnt"'),
     Broken("recorded-as-not-ready", "loop-dir", "C06", '"ready": true', '"ready": false', script="volume.sh"),
     Broken("subvolume-never-made", "loop-btrfs", "V01", "btrfs -q subvolume create", "mkdir"),
     Broken("mapping-left-at-shutdown", "crypt", "C04", "\n    close\n    detach\n", "\n"),

@@ -74,6 +74,27 @@ mounted() {
     mountpoint -q "$mnt"
 }
 
+# Mounts the device $2, a file system of the type $1, unless it is mounted.
+mount_base() {
+    local said
+    mkdir -p "$mnt" || die "cannot make the directory '$mnt'"
+    mounted || said=$(mount -t "$1" "$2" "$mnt" 2>&1) && return
+    # What mount(8) says in place of the text of EIO.
+    test -n "${said##*"can't read superblock"*}" || said="Input/output error: $said"
+    die "cannot mount '$2' on '$mnt': $said"
+}
+
+# A program that was killed leaves the semaphore on which it was to wait for udev. It is its own no more: nobody waits on
+# it, and the last process that touched it is dead. Those of others that are at work are left alone.
+release_cookies() {
+    local key id waiting last
+    udevadm settle || die "udev does not come to an end"
+    dmsetup udevcookies | sed 1d | while read -r key id _; do
+        read -r _ _ _ waiting last < <(ipcs -s -i "$id" | sed -n '/^semnum/{n;p}') || continue
+        test "$waiting" != 0 || kill -0 "$last" 2>/dev/null || ipcrm -s "$id" || die "cannot remove the semaphore $key"
+    done
+}
+
 # Prints what is recorded, and changes nothing.
 records() {
     local volume=
