@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from crashinit.adapters.adapter import HERE as ADAPTERS
+from crashinit.model.fault import ERRNO
 from crashinit.model.trial import Point, Setup, Trial
-
-SETUP = Setup("fresh", (), 60.0)
 
 
 @dataclass(frozen=True)
@@ -19,7 +18,9 @@ class Broken:
     clause: str
     old: str
     new: str
-    at: str = ""  # the operation before which the driver's tree is killed
+    at: str = ""  # the operation before which the driver's tree is killed, or that returns `error` once
+    error: str = ""
+    given: str = "fresh"
     recovery: str = "init"
     script: str = ""  # the script that is changed; the driver's own if it is not said
 
@@ -37,9 +38,13 @@ class Broken:
     def trial(self) -> Trial:
         """The fault that brings it out."""
         point = Point("", "before", 0, self.at)
-        return Trial(
-            self.name, self.driver, self.name, SETUP, point, "kill", "tree", restarts=1, recovery=self.recovery
-        )
+        fault, victim = (ERRNO, "once") if self.error else ("kill", "tree")
+        return Trial(self.name, self.driver, self.name, self.setup, point, fault, victim, 1, self.error, self.recovery)
+
+    @property
+    def setup(self) -> Setup:
+        """The root that it begins from."""
+        return Setup(self.given, (), 60.0)
 
 
 BROKEN = (
@@ -58,6 +63,17 @@ BROKEN = (
     Broken("subvolume-never-made", "loop-btrfs", "V01", "btrfs -q subvolume create", "mkdir"),
     Broken("mapping-left-at-shutdown", "crypt", "C04", "\n    close\n    detach\n", "\n"),
     Broken("uuid-of-something-else", "crypt", "C18", 'save 1 "$plain"', 'save 1 "$device"'),
+    Broken(
+        "read-error-taken-for-blank", "loop-dir", "C12", "if recorded; then",
+        'if recorded && blkid -p "$device" >/dev/null; then', at="exec blkid#1", error="EIO", given="populated",
+    ),
+    Broken(
+        "failed-command-in-an-assignment", "loop-dir", "C15", '    uuid=$(uuid_of', "    local uuid=$(uuid_of",
+        script="volume.sh", at="exec blkid#1", error="EIO",
+    ),
+    Broken(
+        "semaphore-left", "crypt", "C04", "    release_cookies\n    attach", "    attach", at="dm.resume crashinit-crypt#1",
+    ),
     # lvm
     Broken(
         "vgchange-forgotten", "lvm-thin", "C01", 'vgchange -q -ay "$group"', "true", at="exec sync#3", recovery="reboot"

@@ -10,7 +10,7 @@ from crashinit.contract.judge import judge
 from crashinit.machine.protocol import Provider
 from crashinit.trial.runner import TrialRunner
 
-from .broken import BROKEN, SETUP, Broken
+from .broken import BROKEN, Broken
 
 SAMPLE = 2  # of a test run; the next day has the next ones, and '--all-mutants' has each
 
@@ -32,10 +32,10 @@ def test_a_bug_is_caught_by_its_clause(broken: Broken, provider: Provider, tmp_p
     """With the fault that brings it out, or without any."""
     adapter = load(str(broken.adapter(tmp_path)))
     with TrialRunner(provider, adapter) as runner:
-        first, _ = runner.reference(SETUP)
+        first, _ = runner.reference(broken.setup)
         found = runner.run(broken.trial)[0] if broken.at else first
     against = found if not broken.at else first
-    verdicts = judge(found, against, adapter.expectation((), SETUP.deadline), adapter.kind)
+    verdicts = judge(found, against, adapter.expectation((), broken.setup.deadline), adapter.kind)
 
     assert found.fired or not broken.at, f"'{broken.at}' did not occur"
     assert verdicts[broken.clause].status == "fail", {id: v.reason for id, v in verdicts.items() if v.status == "fail"}

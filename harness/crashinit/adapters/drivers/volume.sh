@@ -84,15 +84,16 @@ mount_base() {
     die "cannot mount '$2' on '$mnt': $said"
 }
 
-# A program that was killed leaves the semaphore on which it was to wait for udev. It is its own no more: nobody waits on
-# it, and the last process that touched it is dead. Those of others that are at work are left alone.
+# A program that was killed leaves the semaphore on which it was to wait for udev. That one is nobody's: no process waits
+# on it, and the last one that touched it is dead, or none ever did. Those of programs at work are left alone.
 release_cookies() {
-    local key id waiting last
-    udevadm settle || die "udev does not come to an end"
-    dmsetup udevcookies | sed 1d | while read -r key id _; do
+    local cookies key id waiting last
+    cookies=$(dmsetup udevcookies) || die "dmsetup cannot list the semaphores of udev"
+    udevadm settle || die "udev does not come to an end" # meanwhile a program at work has set its own
+    while read -r key id _; do
         read -r _ _ _ waiting last < <(ipcs -s -i "$id" | sed -n '/^semnum/{n;p}') || continue
-        test "$waiting" != 0 || kill -0 "$last" 2>/dev/null || ipcrm -s "$id" || die "cannot remove the semaphore $key"
-    done
+        test "$waiting" != 0 || test -e "/proc/$last" || ipcrm -s "$id" || die "cannot remove the semaphore $key"
+    done < <(sed 1d <<<"$cookies")
 }
 
 # Prints what is recorded, and changes nothing.
