@@ -38,7 +38,7 @@ class Broken:
     def trial(self) -> Trial:
         """The fault that brings it out."""
         point = Point("", "before", 0, self.at)
-        fault, victim = (ERRNO, "once") if self.error else ("kill", "tree")
+        fault, victim = (ERRNO.name, "once") if self.error else ("kill", "tree")
         return Trial(self.name, self.driver, self.name, self.setup, point, fault, victim, 1, self.error, self.recovery)
 
     @property
@@ -51,7 +51,8 @@ BROKEN = (
     # volume
     Broken(
         "recorded-ready-before-mkfs", "loop-dir", "C01", 'recorded; then\n        verify',
-        'recorded || { echo \'{"name": "base", "id": 1, "ready": true}\' >"$record"; false; }; then\n        : verify', at="exec mkfs.ext4#1",
+        'recorded || { echo \'{"name": "base", "id": 1, "ready": true}\' >"$record"; false; }; then\n        : verify',
+        at="exec mkfs.ext4#1",
     ),
     Broken("loop-left-at-shutdown", "loop-dir", "C04", "\n    detach\n", "\n"),
     Broken(
@@ -72,7 +73,8 @@ BROKEN = (
         script="volume.sh", at="exec blkid#1", error="EIO",
     ),
     Broken(
-        "semaphore-left", "crypt", "C04", "    release_cookies\n    attach", "    attach", at="dm.resume crashinit-crypt#1",
+        "semaphore-left", "crypt", "C04", "    release_cookies\n    attach", "    attach",
+        at="dm.resume crashinit-crypt#1",
     ),
     # lvm
     Broken(
