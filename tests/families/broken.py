@@ -69,7 +69,7 @@ BROKEN = (
         'if recorded && blkid -p "$device" >/dev/null; then', at="exec blkid#1", error="EIO", given="populated",
     ),
     Broken(
-        "failed-command-in-an-assignment", "loop-dir", "C15", '    uuid=$(uuid_of', "    local uuid=$(uuid_of",
+        "failed-command-in-an-assignment", "loop-dir", "C18", '    uuid=$(uuid_of', "    local uuid=$(uuid_of",
         script="volume.sh", at="exec blkid#1", error="EIO",
     ),
     Broken(

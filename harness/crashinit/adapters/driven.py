@@ -203,19 +203,21 @@ class Driven:
         Raises DriverError when the driver fails at it, UsageError when the adapter does not say how.
         """
         adapter = self.adapter
-        if adapter.populate is None:
+        users = adapter.users
+        if users is None:
             raise UsageError(
-                f"the adapter '{adapter.name}' has no [populate] part, so it has no used root to begin from."
+                f"the adapter '{adapter.name}' does not say in [volume] how a user's volume is made, so it has no used "
+                "root to begin from."
             )
         run = self.init()
         if said := trouble(run, adapter, self.setup):
             raise DriverError(f"without any fault, the root cannot be populated: {said}")
-        self._populate_by(adapter.populate.create)
-        printed = self._populate_by(adapter.populate.mount).strip().splitlines()
+        self._populate_by(users.create)
+        printed = self._populate_by(users.mount).strip().splitlines()
         if not printed:
             raise DriverError("without any fault, the root cannot be populated: 'mount' printed no mount point")
         self.machine.put(payload(), f"{printed[-1]}/crashinit-payload")
-        self._populate_by(adapter.populate.unmount)
+        self._populate_by(users.unmount)
 
     def _populate_by(self, words: tuple[str, ...]) -> str:
         """What one of the driver's own commands printed."""
