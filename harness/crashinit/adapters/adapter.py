@@ -21,6 +21,7 @@ from pydantic import (
 )
 
 from crashinit import families
+from crashinit.adapters import own
 from crashinit.adapters.parts import (
     Devices,
     GuestPath,
@@ -269,8 +270,21 @@ class Adapter(Part):
     def check_files(self) -> None:
         """Raise UsageError, with file and key, when what the machine is to get is not there, or is too large."""
         uploads = self._uploads()
+        others = [(path, str(path)) for path in (*self._archives(), *self._debs())]
         with self._naming(""):
-            listed(uploads)
+            listed([*uploads, *others])
+
+    def _archives(self) -> list[Path]:
+        return [self._file(archive.source, "install.archives.source") for archive in self.install.archives]
+
+    def _debs(self) -> list[Path]:
+        return [self._file(deb, "install.debs") for deb in self.install.debs]
+
+    def _file(self, source: str, key: str) -> Path:
+        path = self.directory / source
+        if not path.is_file():
+            raise UsageError(f"{self._places.get('', '')}'{key}': there is no file '{path}'.")
+        return path
 
     def _uploads(self) -> list[Upload]:
         found: list[Upload] = []
@@ -289,14 +303,29 @@ class Adapter(Part):
 
     def installed(self, machine: Machine) -> None:
         """Put the driver into a machine that has the adapter's packages. Raises UsageError, GuestError."""
-        upload(machine, [*self._uploads(), part(self.kind)])
+        uploads = self._uploads()
+        upload(machine, [*uploads, part(self.kind)])
         if modules := [*self.kind.modules, *self.install.modules]:
             machine.run("modprobe", "-a", "--", *modules).check()
         machine.call("part", name=self.kind.guest)  # in the template, so that no trial has to load it
         for file in self.install.files:
-            machine.run("python3", "-m", "compileall", "-q", file.target)  # a failure costs time, nothing else
+            if file.mode is not None:
+                machine.run("chmod", f"{file.mode:o}", file.target).check()
+        for archive, path in zip(self.install.archives, self._archives(), strict=True):
+            own.unpack(machine, path, archive.target)
+        own.install(machine, self._debs())
+        self._check_libraries(machine, uploads)
+        if directories := [target for path, target in uploads if path.is_dir()]:
+            machine.run("python3", "-m", "compileall", "-q", *directories)  # a failure costs time, nothing else
         # Under emulation, reading a program from the disk costs more than running it: have it in the page cache.
         machine.run("sh", "-c", 'cat "$(command -v "$0")" > /dev/null', self.init[0])
+
+    def _check_libraries(self, machine: Machine, uploads: Sequence[Upload]) -> None:
+        built = [program for path, target in uploads for program in own.programs(path, target)]
+        if self.install.archives or self.install.debs:
+            where = machine.run("sh", "-c", 'command -v "$0"', self.init[0]).stdout.strip()
+            built += [(self.init[0], where)] * bool(where)
+        own.check_libraries(machine, built)
 
 
 def part(family: Family) -> Upload:

@@ -1,35 +1,19 @@
-"""Adapter files: which come along, and how one is read."""
+"""How an adapter file is read."""
 
 import re
-from pathlib import Path
 
 from pydantic import ValidationError
 
-from crashinit.adapters.adapter import HERE, Adapter
+from crashinit.adapters.adapter import Adapter
+from crashinit.adapters.inherited import found, said
 from crashinit.errors import UsageError
-from crashinit.files import refused, textfile, tomlfile
-
-
-def names() -> list[str]:
-    """The adapters that come with the harness."""
-    return sorted(path.stem for path in HERE.glob("*.toml"))
+from crashinit.files import refused
 
 
 def load(name: str) -> Adapter:
     """The adapter of that name, or in that file; raises UsageError that says what is wrong and where."""
-    path = Path(name) if name.endswith(".toml") or "/" in name else HERE / f"{name}.toml"
-    if path.parent == HERE and path.stem not in names():
-        raise UsageError(f"there is no driver adapter '{name}': known are {', '.join(names())}, or give a .toml file.")
-    if path.is_dir():
-        raise UsageError(f"the adapter file '{path}' is a directory.")
-    if not path.exists():
-        meant = "" if path.is_absolute() else f": from this directory it leads to '{path.absolute()}'"
-        raise UsageError(f"the adapter file '{path}' does not exist{meant}.")
-    text = textfile.read(path, "the adapter file")
-    try:
-        data = tomlfile.read(text)
-    except ValueError as error:
-        raise UsageError(f"'{path}': not valid TOML: {error}.") from error
+    path = found(name)
+    text, data = said(path)
     if "directory" in data:
         raise UsageError(f"'{path}': 'directory' is not a key of an adapter file.")
     try:

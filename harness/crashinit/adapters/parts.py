@@ -41,6 +41,7 @@ class Source(Part):
 
     source: str = Field(min_length=1)  # a path relative to the adapter file, or "python:<an importable package>"
     target: GuestPath
+    mode: int | None = Field(default=None, ge=0, le=0o7777)  # of the file; None: as it is on the host
 
     def path(self, directory: Path) -> Path:
         """Where it lies on the host; raises UsageError when it is not there, or neither file nor directory."""
@@ -63,12 +64,20 @@ class Source(Part):
         return Path(spec.submodule_search_locations[0])
 
 
+class Archive(Source):
+    """A tar archive of the host that is unpacked in the machine."""
+
+    target: Annotated[str, AfterValidator(lambda path: path if path == "/" else _guest_path(path))] = "/"
+
+
 class Install(Part):
     """What the machine needs before the driver can run."""
 
     packages: tuple[str, ...] = ()
     modules: tuple[str, ...] = ()  # of the kernel, which are loaded before the driver is there
     files: tuple[Source, ...] = ()
+    archives: tuple[Archive, ...] = ()
+    debs: tuple[str, ...] = ()  # Debian packages of the host, paths relative to the adapter file
 
     @field_validator("packages")
     @classmethod

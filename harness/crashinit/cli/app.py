@@ -60,6 +60,10 @@ class ProviderName(StrEnum):
 
 
 Driver = Annotated[str, typer.Option("--driver", metavar="D", help="An adapter's name, or an adapter file's path.")]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="What the adapter says otherwise, such as a file of your own."),
+]
 Provider = Annotated[ProviderName, typer.Option("--provider", help="Where machines come from.")]
 Seed = Annotated[
     int | None,

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from crashinit.cli.app import FAILED, OK, Guest, Provider, ProviderName, app, machines, say
+from crashinit.cli.app import FAILED, OK, Guest, Provider, ProviderName, Settings, app, machines, say
 from crashinit.errors import UsageError
 from crashinit.text.printable import one_line
 
@@ -34,11 +34,13 @@ def drivers_check(
     provider: Provider = ProviderName.QEMU,
     deadline: Annotated[float, typer.Option("--deadline", min=1, help="Seconds that the init may take.")] = 60.0,
     guest: Guest = "",
+    settings: Settings = None,
 ) -> int:
     """Check an adapter file, then run one init without faults and judge it."""
     from crashinit import adapters
     from crashinit.campaign.check import check, judged_by
 
+    driver = adapters.changed(driver, settings or ())
     adapter = adapters.load(driver)
     adapter.check_files()
     say(one_line(f"{adapter.name}: {adapter.title}"))

@@ -24,6 +24,7 @@ from crashinit.cli.app import (
     Repeat,
     Seed,
     Seeds,
+    Settings,
     Workers,
     app,
     exit_code,
@@ -67,6 +68,7 @@ def run(
     provider: Provider = ProviderName.QEMU,
     seed: Seed = None,
     guest: Guest = "",
+    settings: Settings = None,
     out: Out = None,
     workers: Workers = 1,
     select: Annotated[str, typer.Option("-k", metavar="EXPR", help="Only trials whose id matches this.")] = "",
@@ -79,8 +81,10 @@ def run(
     no_merge: NoMerge = False,
 ) -> int:
     """Run the trials of scenario files against a driver."""
+    from crashinit import adapters
     from crashinit.scenario import scenario
 
+    driver = adapters.changed(driver, settings or ())
     find = functools.partial(scenario.find, paths or [SCENARIOS])
     vms = machines(provider, seed, seeds, guest)
     return _campaign(
@@ -195,6 +199,7 @@ def explore(
     provider: Provider = ProviderName.QEMU,
     seed: Seed = None,
     guest: Guest = "",
+    settings: Settings = None,
     out: Out = None,
     workers: Workers = 1,
     select: Annotated[str, typer.Option("-k", metavar="EXPR", help="Only trials whose id matches this.")] = "",
@@ -210,6 +215,7 @@ def explore(
     from crashinit import adapters
     from crashinit.scenario import scenario
 
+    driver = adapters.changed(driver, settings or ())
     if depth == 2 and fault is FaultName.ERRNO:
         raise UsageError("'--depth 2' strikes the init after a crash: it goes with '--fault kill' or 'power-cut'.")
     if depth == 1 and (budget or everything):
@@ -272,12 +278,15 @@ def trace(
     storage_opt: StorageOpt = None,
     provider: Provider = ProviderName.QEMU,
     guest: Guest = "",
+    settings: Settings = None,
     as_json: Annotated[bool, typer.Option("--json", help="As a JSON list, for other programs.")] = False,
 ) -> int:
     """The operations of one init without faults, with their steps."""
+    from crashinit import adapters
     from crashinit.campaign import planning
     from crashinit.model.trial import Setup
 
+    driver = adapters.changed(driver, settings or ())
     setup = Setup(given.value, tuple(storage_opt or ()), 60.0)
     with run_reports(None, stderr=True) as emit:
         operations = planning.trace(driver, machines(provider, None, guest=guest), setup, emit)
