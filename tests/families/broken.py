@@ -50,23 +50,23 @@ class Broken:
 BROKEN = (
     # volume
     Broken(
-        "recorded-ready-before-mkfs", "loop-dir", "C01", 'recorded; then\n        verify',
-        'recorded || { echo \'{"name": "base", "id": 1, "ready": true}\' >"$record"; false; }; then\n        : verify',
+        "recorded-ready-before-mkfs", "loop-dir", "C01", 'recorded base; then\n        verify',
+        'recorded base || { touch "$root/state/base.json"; false; }; then\n        : verify',
         at="exec mkfs.ext4#1",
     ),
     Broken("loop-left-at-shutdown", "loop-dir", "C04", "\n    detach\n", "\n"),
     Broken(
-        "mkfs-at-every-start", "loop-dir", "C11", 'recorded; then\n        verify', "false; then\n        :"
+        "mkfs-at-every-start", "loop-dir", "C11", 'recorded base; then\n        verify', "false; then\n        :"
     ),
     Broken("loop-attached-at-every-start", "loop-dir", "C04", 'test -z "$device"', "true", script="volume.sh"),
     Broken("nothing-mounted", "loop-dir", "V01", 'mount_base ext4 "$device"', 'mkdir -p "$mnt"'),
     Broken("recorded-as-not-ready", "loop-dir", "C06", '"ready": true', '"ready": false', script="volume.sh"),
     Broken("subvolume-never-made", "loop-btrfs", "V01", "btrfs -q subvolume create", "mkdir"),
     Broken("mapping-left-at-shutdown", "crypt", "C04", "\n    close\n    detach\n", "\n"),
-    Broken("uuid-of-something-else", "crypt", "C18", 'save 1 "$plain"', 'save 1 "$device"'),
+    Broken("uuid-of-something-else", "crypt", "C18", 'save base 1 "$plain"', 'save base 1 "$device"'),
     Broken(
-        "read-error-taken-for-blank", "loop-dir", "C12", "if recorded; then",
-        'if recorded && blkid -p "$device" >/dev/null; then', at="exec blkid#1", error="EIO", given="populated",
+        "read-error-taken-for-blank", "loop-dir", "C12", "if recorded base; then",
+        'if recorded base && blkid -p "$device" >/dev/null; then', at="exec blkid#1", error="EIO", given="populated",
     ),
     Broken(
         "failed-command-in-an-assignment", "loop-dir", "C18", '    uuid=$(uuid_of', "    local uuid=$(uuid_of",
@@ -85,10 +85,10 @@ BROKEN = (
         'lvcreate -q -y -an -L 4M -n spare "$group"; lvcreate -q -y --type thin -V',
     ),
     Broken("group-left-active-at-shutdown", "lvm-thin", "C04", 'vgchange -q -an "$group"', "true"),
-    Broken("wrong-thin-id-recorded", "lvm-thin", "C05", 'lvs --noheadings -o thin_id "$group/base"', "echo 7"),
+    Broken("wrong-thin-id-recorded", "lvm-thin", "C05", 'lvs --noheadings -o thin_id "$group/$1"', "echo 7"),
     Broken("base-of-another-type", "lvm-thin", "C07", "mkfs.ext4 -q", "mkfs.ext3 -q"),
     Broken(
-        "half-made-pool-taken-over", "lvm-thin", "C01", 'recorded || forget', ":",
+        "half-made-pool-taken-over", "lvm-thin", "C01", 'recorded base || forget', ":",
         at="dm.table-load crashinit-pool_tdata#1",
     ),
     Broken("mkfs-at-every-start", "lvm-thin", "C11", "        verify", "        mkfs.ext4 -q -F"),

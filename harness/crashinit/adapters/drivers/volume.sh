@@ -2,7 +2,7 @@
 # recorded was never handed out, and is made anew; what is recorded is never made again.
 set -euo pipefail
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
-image=$root/disk.img mnt=$root/mnt record=$root/state/base.json
+image=$root/disk.img mnt=$root/mnt
 
 die() {
     echo "$name: $1" >&2
@@ -16,12 +16,12 @@ lock() {
     flock 9 || die "cannot take the lock '$root/lock'"
 }
 
-# Whether the base was made. Where that cannot be told, init ends: `test -e` would take an unreadable directory for one
+# Whether there is a record of the volume $1. Where that cannot be told, init ends: `test -e` would take an unreadable directory for one
 # without a record, and a user's data would be made anew.
 recorded() {
     local names
     names=$(ls "$root/state") || die "cannot read the directory '$root/state'"
-    [[ $'\n'$names$'\n' == *$'\nbase.json\n'* ]]
+    [[ $'\n'$names$'\n' == *$'\n'"$1.json"$'\n'* ]]
 }
 
 # The loop device over the image; there is never a second one. Sets $device.
@@ -29,7 +29,7 @@ attach() {
     local found
     found=$(stat -c %s "$image" 2>/dev/null) || found=0
     if test "$found" != "$1"; then
-        ! recorded || die "the image file '$image' has $found bytes, and not the $1 of the recorded base: left alone"
+        ! recorded base || die "the image file '$image' has $found bytes, and not the $1 of the recorded base: left alone"
         truncate -s "$1" "$image" || die "cannot make the image file '$image'"
     fi
     device=$(losetup --noheadings --raw --output NAME --associated "$image") || die "cannot look for a loop device"
@@ -44,14 +44,14 @@ detach() {
     test -z "$attached" || losetup --detach "$attached" || die "cannot detach the loop device '$attached'"
 }
 
-# The record that the base is ready: durable itself, and only once what it tells of is durable. $1: id, $2: the device
-# that holds the file system, $3: the file system's type.
+# The record that the volume $1 is ready: durable itself, and only once what it tells of is durable. $2: its id, $3: the
+# device that holds the file system, $4: the file system's type.
 save() {
-    local bytes uuid
-    bytes=$(blockdev --getsize64 "$2") || die "cannot read the size of the device '$2'"
-    uuid=$(uuid_of "$2") # on a line of its own: a command that fails inside the words of another one ends nothing
-    printf '{"name": "base", "id": %s, "size": %s, "ready": true, "fstype": "%s", "uuid": "%s"}\n' \
-        "$1" "$bytes" "$3" "$uuid" >"$record.tmp" ||
+    local record=$root/state/$1.json bytes uuid
+    bytes=$(blockdev --getsize64 "$3") || die "cannot read the size of the device '$3'"
+    uuid=$(uuid_of "$3") # on a line of its own: a command that fails inside the words of another one ends nothing
+    printf '{"name": "%s", "id": %s, "size": %s, "ready": true, "fstype": "%s", "uuid": "%s"}\n' \
+        "$1" "$2" "$bytes" "$4" "$uuid" >"$record.tmp" ||
         die "cannot write the record '$record.tmp'"
     sync "$record.tmp" "$root" || die "cannot sync the record '$record.tmp'"
     mv "$record.tmp" "$record" || die "cannot rename the record '$record'"
@@ -64,7 +64,7 @@ uuid_of() {
 
 # That what is mounted, or is to be, is what the record tells of. A read error is an error, and never a blank disk.
 verify() {
-    local recorded found
+    local record=$root/state/base.json recorded found
     recorded=$(sed -n 's/.*"uuid": "\([^"]*\)".*/\1/p' "$record") || die "cannot read the record '$record'"
     found=$(uuid_of "$1")
     test "$recorded" = "$found" || die "the base's UUID is '$found', but '$recorded' is recorded: left alone"
@@ -98,9 +98,9 @@ release_cookies() {
 
 # Prints what is recorded, and changes nothing.
 records() {
-    local volume=
-    if test -d "$root/state" && recorded; then
-        volume=$(cat "$record") || die "cannot read the record '$record'"
+    local volumes=
+    if compgen -G "$root/state/*.json" >/dev/null; then
+        volumes=$(cat "$root/state/"*.json) || die "cannot read the records in '$root/state'"
     fi
-    printf '{"volumes": [%s]}\n' "$volume"
+    printf '{"volumes": [%s]}\n' "${volumes//$'\n'/, }"
 }
