@@ -91,5 +91,12 @@ BROKEN = (
         "half-made-pool-taken-over", "lvm-thin", "C01", 'recorded base || forget', ":",
         at="dm.table-load crashinit-pool_tdata#1",
     ),
+    Broken(
+        "part-of-the-pool-left", "lvm-thin", "C01", "L*:*_tmeta:0 | L*:*_tdata:0) ;;", "L*:) ;;",
+        at="dm.create crashinit-pool_tdata#1", given="populated",
+    ),
+    Broken(
+        "volume-not-recorded", "lvm-thin", "C12", '    save_volume "$1"', "    :", at="exec vgchange#1", given="populated",
+    ),
     Broken("mkfs-at-every-start", "lvm-thin", "C11", "        verify", "        mkfs.ext4 -q -F"),
 )  # fmt: skip
