@@ -96,7 +96,8 @@ BROKEN = (
         at="dm.create crashinit-pool_tdata#1", given="populated",
     ),
     Broken(
-        "volume-not-recorded", "lvm-thin", "C12", '    save_volume "$1"', "    :", at="exec vgchange#1", given="populated",
+        "volume-not-recorded", "lvm-thin", "C12", '    save_volume "$1"', "    :",
+        at="exec vgchange#1", given="populated",
     ),
     Broken("mkfs-at-every-start", "lvm-thin", "C11", "        verify", "        mkfs.ext4 -q -F"),
 )  # fmt: skip
