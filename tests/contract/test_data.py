@@ -3,8 +3,10 @@
 from typing import Any
 
 import pytest
+from crashinit.contract.data import volumes_lost
 from crashinit.contract.judge import judge
-from crashinit.model.observation import Evidence, PoolMetadata
+from crashinit.contract.verdict import NotSeenError
+from crashinit.model.observation import Evidence, PoolMetadata, Volume
 
 from tests.contract.builder import (
     EXPECTATION,
@@ -141,3 +143,32 @@ def test_data_of_a_driver_with_unknown_metadata_are_compared_by_id() -> None:
 
     assert failed(used(), unknown, used()) == {}
     assert failed(spoil(used(), change_layer(digest="d2")), unknown, used()).keys() == {"C12"}
+
+
+HELD = Volume(name="v", place="", uuid="u", digest="d")
+
+
+@pytest.mark.parametrize(
+    ("now", "said"),
+    [
+        ([HELD], []),
+        ([], ["volume 'v' is gone"]),
+        ([HELD.model_copy(update={"uuid": "w"})], ["the UUID of volume 'v' was 'u' and is 'w'"]),
+        ([HELD.model_copy(update={"digest": "e"})], ["the data of volume 'v' has changed"]),
+    ],
+)
+def test_a_volume_is_held_against_what_it_was(now: list[Volume], said: list[str]) -> None:
+    """By its name: whether it is there, whose file system it is, and what is in it."""
+    before, after = (observe().model_copy(update={"volumes": volumes}) for volumes in ([HELD], now))
+
+    assert volumes_lost(before, after) == said
+
+
+def test_a_volume_that_was_not_read_is_not_compared() -> None:
+    """Neither a pass nor a loss: the harness owes it."""
+    before, after = (
+        observe().model_copy(update={"volumes": [HELD.model_copy(update={"digest": digest})]}) for digest in ("d", "")
+    )
+
+    with pytest.raises(NotSeenError, match="was not read"):
+        volumes_lost(before, after)

@@ -1,12 +1,17 @@
 """The clauses on leftovers and on the kernel's log."""
 
 import pytest
-from crashinit.contract.leftovers import is_alarm, log_patterns
-from crashinit.model.observation import DmDevice, FileEntry, Mount, OperationRecord, Process
+from crashinit import families
+from crashinit.contract.case import Case
+from crashinit.contract.expectation import Expectation
+from crashinit.contract.leftovers import idle_loops, is_alarm, log_patterns
+from crashinit.contract.names import own_devices
+from crashinit.model.observation import BlockDevice, DmDevice, FileEntry, Mount, Observation, OperationRecord, Process
 
 from tests.contract.builder import (
     DATA_SIZE,
     EXPECTATION,
+    ROOT,
     Change,
     add,
     attached,
@@ -279,3 +284,54 @@ def test_an_alarm_during_one_more_init_counts() -> None:
     last = add("kernel_log", "BUG: late")(observe())
 
     assert failed(evidence().model_copy(update={"after_again": last})).keys() == {"C17"}
+
+
+def stack(*, holders: tuple[str, ...] = (), swap: bool = False, loops: int = 1) -> Observation:
+    """A state with loop devices over one file of the root, and no pool."""
+    attached_ones = [attached(n, "disk.img", DATA_SIZE) for n in range(loops)]
+    blocks = [
+        BlockDevice(name=loop.name, device=loop.device, size=DATA_SIZE, slaves=[], holders=[*holders], swap=swap)
+        for loop in attached_ones
+    ]
+    plain = {"dm": [], "mapper_nodes": [], "loops": attached_ones, "blocks": blocks, "pool_name": "", "base_name": ""}
+    return observe().model_copy(update=plain)
+
+
+def idle(state: Observation) -> list[str]:
+    case = Case(evidence(), reference(), Expectation(deadline=60.0), families.load("volume"))
+    return idle_loops(case, state)
+
+
+def test_a_loop_on_which_nothing_stands_is_idle() -> None:
+    """A holder, a mount, swap or a dm device makes it one that is used."""
+    mounted = Mount(source="/dev/loop0", target=f"{ROOT}/mnt", fstype="ext4", options="rw")
+    below = EMPTY.model_copy(update={"name": "x", "live_table": ["0 8 linear 7:0 0"]})
+
+    assert idle(stack()) == [f"'loop0' is still attached to '{ROOT}/disk.img', and nothing uses it"]
+    assert idle(stack(holders=("md0",))) == []
+    assert idle(stack(swap=True)) == []
+    assert idle(stack().model_copy(update={"mounts": [mounted]})) == []
+    assert idle(stack().model_copy(update={"dm": [below]})) == []
+
+
+def test_a_file_that_is_attached_twice_is_named_once() -> None:
+    """Also where each of the two is used: they have a cache each, and what one is told the other does not know."""
+    assert idle(stack(holders=("md0",), loops=2)) == [f"'{ROOT}/disk.img' is attached to 'loop0' and to 'loop1'"]
+
+
+def test_devices_that_stand_on_each_other_are_the_drivers() -> None:
+    """In any number of layers above the root's loops, whatever they are called; others are not."""
+    layers = [
+        EMPTY.model_copy(update={"name": name, "device": f"254:{n}", "live_table": [f"0 8 linear {below} 0"]})
+        for n, (name, below) in enumerate((("top", "254:1"), ("middle", "254:2"), ("low", "7:0"), ("other", "8:0")))
+    ]
+
+    assert [one.name for one in own_devices(stack().model_copy(update={"dm": layers}))] == ["top", "middle", "low"]
+
+
+def test_a_device_without_a_table_is_known_by_the_families_prefix() -> None:
+    """It stands on nothing, so its name alone tells whose it is."""
+    named = stack().model_copy(update={"dm": [EMPTY.model_copy(update={"name": "vg-pool_tdata"})]})
+
+    assert own_devices(named) == []
+    assert len(own_devices(named.model_copy(update={"prefixes": ["vg-"]}))) == 1

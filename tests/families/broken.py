@@ -54,7 +54,10 @@ BROKEN = (
         'recorded base || { touch "$root/state/base.json"; false; }; then\n        : verify',
         at="exec mkfs.ext4#1",
     ),
-    Broken("loop-left-at-shutdown", "loop-dir", "C04", "\n    detach\n", "\n"),
+    Broken(
+        "loop-left-at-shutdown", "loop-dir", "C04", "    unmount_base\n    detach\n", "    unmount_base\n",
+        script="volume.sh",
+    ),
     Broken(
         "mkfs-at-every-start", "loop-dir", "C11", 'recorded base; then\n        verify', "false; then\n        :"
     ),
@@ -63,7 +66,7 @@ BROKEN = (
     Broken("recorded-as-not-ready", "loop-dir", "C06", '"ready": true', '"ready": false', script="volume.sh"),
     Broken("subvolume-never-made", "loop-btrfs", "V01", "btrfs -q subvolume create", "mkdir"),
     Broken("mapping-left-at-shutdown", "crypt", "C04", "\n    close\n    detach\n", "\n"),
-    Broken("uuid-of-something-else", "crypt", "C18", 'save base 1 "$plain"', 'save base 1 "$device"'),
+    Broken("uuid-of-something-else", "crypt", "C18", 'finish_base "$plain"', 'finish_base "$device"'),
     Broken(
         "read-error-taken-for-blank", "loop-dir", "C12", "if recorded base; then",
         'if recorded base && blkid -p "$device" >/dev/null; then', at="exec blkid#1", error="EIO", given="populated",

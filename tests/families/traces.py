@@ -4,17 +4,17 @@ from crashinit.model.observation import OperationRecord
 
 
 def trace(*lines: str) -> list[OperationRecord]:
-    """Operations from lines `kind object [program]`; a blank in an object is written as `|`."""
+    """Operations from lines `kind object [program] [target]`; a blank in an object is written as `|`."""
     found = []
     for n, line in enumerate(lines, 1):
-        kind, thing, program = [*line.split(), "driver"][:3]
+        kind, thing, program, target = [*line.split(), *("python3", "")[len(line.split()) - 2 :]]
         found.append(
             OperationRecord(
                 n=n,
                 key=f"{kind} {thing}#{n}",
                 kind=kind,
                 object=thing.replace("|", " "),
-                detail={},
+                detail={"target": target} if target else {},
                 pid=1,
                 program=program,
                 seconds=0.0,

@@ -15,7 +15,8 @@ from crashinit.scenario.errnos import ERRNOS, errors_of, number
 from crashinit.scenario.plan import in_rows, left_out, quoted, read, slugs, spread, write
 from crashinit.scenario.scenario import Scenario
 
-from ..families.thinpool.test_steps import INIT, trace
+from ..families.thinpool.test_steps import INIT
+from ..families.traces import trace
 
 OPERATIONS = trace(*INIT)
 ROW = trace("exec mkfs.ext4", *["dev.write base mkfs.ext4"] * 9, "dev.fsync base mkfs.ext4", "exit driver")

@@ -72,9 +72,8 @@ class Adapter(Part):
     differs: dict[str, str] = Field(default_factory=dict)  # facts of a state that each init makes anew -> why
     not_applicable: dict[str, str] = Field(default_factory=dict)  # clause -> why it cannot apply
     absent: dict[str, str] = Field(default_factory=dict)  # step -> why this driver's init does not have it
-    steps: dict[str, tuple[str, ...]] = Field(
-        default_factory=dict
-    )  # step -> what begins it, where the family's is wrong
+    # step -> what begins it, where the map of its family is wrong
+    steps: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     devices: Devices = Devices()
     install: Install = Install()
     populate: Populate | None = None
@@ -305,8 +304,7 @@ class Adapter(Part):
         """Put the driver into a machine that has the adapter's packages. Raises UsageError, GuestError."""
         uploads = self._uploads()
         upload(machine, [*uploads, part(self.kind)])
-        if modules := [*self.kind.modules, *self.install.modules]:
-            machine.run("modprobe", "-a", "--", *modules).check()
+        self._load_modules(machine)
         machine.call("part", name=self.kind.guest)  # in the template, so that no trial has to load it
         for file in self.install.files:
             if file.mode is not None:
@@ -319,6 +317,14 @@ class Adapter(Part):
             machine.run("python3", "-m", "compileall", "-q", *directories)  # a failure costs time, nothing else
         # Under emulation, reading a program from the disk costs more than running it: have it in the page cache.
         machine.run("sh", "-c", 'cat "$(command -v "$0")" > /dev/null', self.init[0])
+
+    def _load_modules(self, machine: Machine) -> None:
+        for module in (*self.kind.modules, *self.install.modules):
+            if machine.run("modprobe", "--", module).exit:
+                raise UsageError(
+                    f"the adapter '{self.name}': the machine's kernel {machine.kernel} has no module '{module}': "
+                    "correct 'install.modules', or give another '--guest'."
+                )
 
     def _check_libraries(self, machine: Machine, uploads: Sequence[Upload]) -> None:
         built = [program for path, target in uploads for program in own.programs(path, target)]

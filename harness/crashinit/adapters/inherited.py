@@ -13,7 +13,7 @@ from typing import Any
 from crashinit.adapters.adapter import HERE
 from crashinit.adapters.parts import PYTHON
 from crashinit.errors import UsageError
-from crashinit.files import textfile, tomlfile
+from crashinit.files import shipped, textfile, tomlfile
 from crashinit.files.safe import write_text
 from crashinit.machine.cache import cache_dir, digest, disk_errors
 
@@ -27,20 +27,12 @@ OWN = "-own"  # what the name of an adapter ends with that was changed on the co
 
 def names() -> list[str]:
     """The adapters that come with the harness."""
-    return sorted(path.stem for path in HERE.glob("*.toml"))
+    return shipped.names(HERE)
 
 
 def found(name: str) -> Path:
     """The file of the adapter of that name, or that file. Raises UsageError when it is not there."""
-    path = Path(name) if name.endswith(".toml") or "/" in name else HERE / f"{name}.toml"
-    if path.parent == HERE and path.stem not in names():
-        raise UsageError(f"there is no driver adapter '{name}': known are {', '.join(names())}, or give a .toml file.")
-    if path.is_dir():
-        raise UsageError(f"the adapter file '{path}' is a directory.")
-    if not path.exists():
-        meant = "" if path.is_absolute() else f": from this directory it leads to '{path.absolute()}'"
-        raise UsageError(f"the adapter file '{path}' does not exist{meant}.")
-    return path
+    return shipped.found(name, HERE, "adapter", "driver adapter")
 
 
 def said(path: Path, depth: int = DEPTH) -> tuple[str, dict[str, Any]]:

@@ -6,10 +6,10 @@ import re
 from pathlib import Path
 from typing import Annotated, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from crashinit.errors import UsageError
-from crashinit.machine.guests.packages import wrong
+from crashinit.machine.guests.packages import Packages
 
 PYTHON = "python:"  # what the name of an importable Python package begins with
 PATH_MAX, NAME_MAX = 4096, 255  # bytes, <linux/limits.h>
@@ -73,18 +73,11 @@ class Archive(Source):
 class Install(Part):
     """What the machine needs before the driver can run."""
 
-    packages: tuple[str, ...] = ()
+    packages: Packages = ()
     modules: tuple[str, ...] = ()  # of the kernel, which are loaded before the driver is there
     files: tuple[Source, ...] = ()
     archives: tuple[Archive, ...] = ()
     debs: tuple[str, ...] = ()  # Debian packages of the host, paths relative to the adapter file
-
-    @field_validator("packages")
-    @classmethod
-    def _are_packages(cls, named: tuple[str, ...]) -> tuple[str, ...]:
-        if said := wrong(named):
-            raise ValueError(said)
-        return named
 
 
 class Ready(Part):

@@ -25,6 +25,7 @@ State = Mapping[str, str]
 Add = Callable[[str, object], None]
 Shown = Literal["repeated inits", "faults"]
 REPEATS: Shown = "repeated inits"
+FAULTS: Shown = "faults"
 WITH_OWNERS = 2  # the first format of an observation that tells more of a file than kind, mode and size
 OWN_DISK = re.compile(r"/dev/(vda|sda|pmem0)\d*")  # that a machine starts from, by its provider
 LONGEST = 100  # characters of a fact that a difference shows

@@ -14,6 +14,7 @@ from crashinit.contract.clauses import CORE, Clause
 from crashinit.contract.expectation import Asked, Expectation
 from crashinit.contract.leftovers import idle_loops
 from crashinit.model.observation import Observation, OperationRecord
+from crashinit.model.operations import READS
 
 
 def by_patterns(patterns: Mapping[str, Sequence[str]], operations: Sequence[OperationRecord]) -> list[str]:
@@ -29,6 +30,26 @@ def by_patterns(patterns: Mapping[str, Sequence[str]], operations: Sequence[Oper
         reached = begun[0] if begun else reached
         steps.append(names[reached])
     return steps
+
+
+Entries = Sequence[tuple[str, str, Callable[[OperationRecord], bool]]]  # step, the one it comes after, what begins it
+
+
+def by_entries(steps: Sequence[str], entries: Entries, operations: Sequence[OperationRecord]) -> list[str]:
+    """The steps of a trace that goes through them in their order and never back, and may pass some over.
+
+    A step begins at an operation that changes something, once the trace has reached the step that it comes after. The
+    driver's exit ends the last one.
+    """
+    reached, found = 0, []
+    for operation in operations:
+        for step, after, begins in entries:
+            n = steps.index(step)
+            if operation.kind not in READS and steps.index(after) <= reached < n and begins(operation):
+                reached = n
+                break
+        found.append(steps[-1] if operation.kind == "exit" else steps[reached])
+    return found
 
 
 @dataclass(frozen=True)

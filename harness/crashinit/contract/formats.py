@@ -20,6 +20,8 @@ from importlib.metadata import entry_points
 from pathlib import PurePosixPath
 from typing import Any
 
+from crashinit.contract.stated import volume
+
 GROUP = "crashinit.records"  # of entry points: each names a Reader
 COMMAND = "command"
 STATED_TRANSACTION = "transaction"  # the path of the transaction that a [records] command told of
@@ -156,13 +158,10 @@ def read_command(texts: Mapping[str, str]) -> DriverMetadata:
             if path == STATED_TRANSACTION:
                 transaction = TransactionRecord(_number(text), "", 0)
                 continue
-            fields = read_object(text)
-            name = _text(fields, "name")
-            found[name] = DeviceRecord(
-                name, path, _whole(fields, "id"), _whole(fields, "size"), 0, _flag(fields, "ready"), deleted=False
-            )
-            if name == BASE:
-                uuid, fstype, keeps_uuid = _text(fields, "uuid"), _text(fields, "fstype"), "uuid" in fields
+            stated = volume(text)
+            found[stated.name] = DeviceRecord(stated.name, path, stated.id, stated.size, 0, stated.ready, deleted=False)
+            if stated.name == BASE:
+                uuid, fstype, keeps_uuid = stated.uuid, stated.fstype, "uuid" in stated.model_fields_set
         except ValueError as error:
             unreadable[path] = f"the records' '{path}' cannot be read: {error}"
     return DriverMetadata(found, transaction, uuid, fstype, unreadable, keeps_uuid)

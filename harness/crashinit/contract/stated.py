@@ -1,6 +1,8 @@
 """The document that an adapter's [records] command prints: what the driver wrote down about its volumes."""
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from crashinit.files import refused
 
 
 class StatedVolume(BaseModel):
@@ -23,3 +25,11 @@ class StatedRecords(BaseModel):
 
     volumes: list[StatedVolume] = Field(description="Every volume that is recorded, complete or not; [] on a new root.")
     transaction: int | None = Field(default=None, ge=0, description="The pool's transaction id that goes with them.")
+
+
+def volume(text: str) -> StatedVolume:
+    """One volume of the document. Raises ValueError with what is wrong, as half a sentence."""
+    try:
+        return StatedVolume.model_validate_json(text)
+    except ValidationError as error:
+        raise ValueError(refused.sentence(refused.first(error), StatedVolume).rstrip(".")) from None

@@ -35,7 +35,7 @@ class FailedCall:
             stop="never",
         )
 
-    def is_same(self, trial: Trial, done: Evidence, victim: str, *, alone: bool) -> bool:
+    def is_same(self, done: Evidence, *, alone: bool) -> bool:
         """An error that strikes once stands for one that lasts, if the call never comes again."""
         return done.fired is not None and came_once(done.fault_run, done.fired)
 

@@ -32,8 +32,8 @@ class Fault(Protocol):
         """Do it to the init that the gate holds. The init then ends, or goes on to its end."""
         ...
 
-    def is_same(self, trial: Trial, done: Evidence, victim: str, *, alone: bool) -> bool:
-        """Whether this trial's fault would be that which `done` shows, at the same boundary, upon another victim.
+    def is_same(self, done: Evidence, *, alone: bool) -> bool:
+        """Whether this fault upon another victim at the same boundary would be the very one that `done` shows.
 
         `alone`: the driver has no process there but its first.
         """

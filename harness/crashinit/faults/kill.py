@@ -19,6 +19,6 @@ class Kill:
     def strike(self, driven: Driven, gate: str, trial: Trial) -> None:
         driven.machine.call("gate_kill", gate=gate, victim=trial.victim)
 
-    def is_same(self, trial: Trial, done: Evidence, victim: str, *, alone: bool) -> bool:
+    def is_same(self, done: Evidence, *, alone: bool) -> bool:
         """While the driver has no child, to kill it alone and to kill its tree are the same."""
         return alone

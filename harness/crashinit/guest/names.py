@@ -2,6 +2,7 @@
 # Plain os calls, not pathlib: this runs at every stopped call, in an emulated machine.
 # ruff: noqa: PTH116, PTH119
 
+import functools
 import os
 import re
 import stat
@@ -12,7 +13,7 @@ SYS_BLOCK = Path("/sys/dev/block")
 READ = 16 << 10  # bytes at a time
 # docker-8:1-1234-, container-8:1-1234-: the driver's prefix with the device and inode of its root
 PREFIX = re.compile(r"^[a-z]+-\d+:\d+-\d+-")
-TEMPORARY = re.compile(r"(^|/)(\.tmp|\.lvm_)[^/]+")
+TEMPORARY = [".tmp"]  # what the names of temporary files begin with; a family's part may add some
 # hashes, and the number that Go's os.MkdirTemp and os.CreateTemp end a name with
 RANDOM = re.compile(r"[0-9a-f]{32,}|(?<=[a-z._-])[0-9]{7,}$")
 
@@ -24,7 +25,13 @@ def dm_object(name: str) -> str:
 
 def steady(path: str) -> str:
     """A path without what differs between runs: '.tmp123' becomes '.tmp*'."""
-    return RANDOM.sub("*", TEMPORARY.sub(r"\1\2*", path))
+    return RANDOM.sub("*", temporary(tuple(TEMPORARY)).sub(r"\1\2*", path))
+
+
+@functools.cache
+def temporary(beginnings: tuple[str, ...]) -> re.Pattern[str]:
+    """What matches a temporary file's name in a path."""
+    return re.compile(rf"(^|/)({'|'.join(map(re.escape, beginnings))})[^/]+")
 
 
 def below(path: str, root: str) -> bool:

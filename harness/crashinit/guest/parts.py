@@ -4,6 +4,7 @@ import importlib
 from collections.abc import Callable
 from typing import Any, Protocol, cast
 
+from .names import TEMPORARY
 from .requests import Table, register
 
 
@@ -15,7 +16,8 @@ class Part(Protocol):
 
 
 def load(name: str) -> Part:
-    """The part of that name; its requests of ioctl(2), if it has some, are stopped from then on.
+    """The part of that name. From then on its REQUESTS of ioctl(2) are stopped, and files that begin as its TEMPORARY
+    says have steady names in operations' keys, if it has such.
 
     Raises ImportError when there is no such package, or it lacks something.
     """
@@ -25,4 +27,5 @@ def load(name: str) -> Part:
             raise ImportError(f"'{name}' has no function '{owed}'")
     requests: Table = getattr(module, "REQUESTS", {})
     register(requests)
+    TEMPORARY.extend(set(getattr(module, "TEMPORARY", ())) - set(TEMPORARY))
     return cast(Part, module)

@@ -32,7 +32,8 @@ def split(document: str) -> dict[str, str]:
             raise ValueError("two volumes have one name")
     except (KeyError, TypeError, ValueError):
         return {UNREADABLE: document}
-    return {**pieces, **({"transaction": str(told["transaction"])} if "transaction" in told else {})}
+    transaction = told.get("transaction")
+    return pieces if transaction is None else {**pieces, "transaction": str(transaction)}
 
 
 def base_of(told: dict[str, str]) -> BaseRecord | None:

@@ -97,8 +97,6 @@ def volume(name: str, place: str, mounts: list[Mount], spec: Spec) -> dict[str, 
     if mount is None or not below(point, spec.root) or not mount.source.startswith("/dev/"):
         return found
     is_subvolume = status.st_ino == FIRST_FREE_OBJECTID and mount.fstype == "btrfs"
-    if spec.given.get("subvolume") and not is_subvolume:
-        return {**found, "device": dm.unhuge(Path(mount.source).stat().st_rdev)}
     return {**found, "device": dm.unhuge(Path(mount.source).stat().st_rdev), "subvolume": is_subvolume}
 
 

@@ -6,9 +6,6 @@ The plan is made once, by the process that the user started: the workers of pyte
 them collect the same ids. Modules in plain Python get machines by the fixtures `machine`, `driver` and `host`.
 """
 
-import os
-import re
-from collections.abc import Iterable
 from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
@@ -19,36 +16,13 @@ import pytest
 
 from crashinit.campaign.interruption import as_ctrl_c, left_to_the_owner, speak_to_nobody_if_the_terminal_is_gone
 from crashinit.errors import CrashinitError, UsageError
-from crashinit.model.events import CONFIRM, Listener, Note, RunFinished, RunStarted, TrialFinished, TrialResult
+from crashinit.model.events import Listener, Note, RunFinished, RunStarted, TrialFinished, TrialResult
 from crashinit.plugin import fixtures
+from crashinit.plugin.items import CAMPAIGN, ScenarioFile, TrialItem, shown
+from crashinit.plugin.options import FLAGS, OPTIONS, flag, number, option, provider, variable
 from crashinit.scenario.files import below, looks_like_a_scenario
-from crashinit.text.printable import one_line, printable
+from crashinit.text.printable import one_line
 
-OPTIONS = {
-    "driver": "the driver under test: an adapter's name, or the path of an adapter file",
-    "provider": "where machines come from: qemu (default), qemu-real, qemu-virtual, qemu-cold or vagrant",
-    "guest": "what machines run: a guest's name (default: debian12), or the path of a guest file",
-    "seed": "in virtual time: what the machines' clocks, random numbers and delays follow from (default: 0)",
-    "out": "the directory of the run's results (default: a new one below reports)",
-    "force": "'yes': replace the results that the directory holds",
-    "confirm": f"how many more times a trial that diverged is tried (default: {CONFIRM})",
-    "repeat": "how many more times every trial is tried, also one that converged (default: 0)",
-    "seeds": "under how many seeds every trial is tried, from crashinit-seed on (default: 1)",
-    "no-merge": "'yes': run each trial in full, also where its fault leaves the state of another trial",
-}
-DEFAULTS = {
-    "driver": "",
-    "provider": "qemu",
-    "guest": "",
-    "seed": "",
-    "out": "",
-    "force": "",
-    "confirm": str(CONFIRM),
-    "repeat": "0",
-    "seeds": "1",
-    "no-merge": "",
-}
-FLAGS = ("force", "no-merge")
 # In the workerinput of xdist: the run's directory, and where the plan is.
 WORKER_OUT, WORKER_PLAN = "crashinit_out", "crashinit_plan"
 NEEDS_A_DRIVER = "scenario files need a driver: give '--crashinit-driver D', where D is 'reference' or another adapter."
@@ -58,45 +32,9 @@ LISTINGS = ("collectonly", "showfixtures", "show_fixtures_per_test", "setupplan"
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("crashinit", "crash tests of a storage driver's initialisation")
     for name, text in OPTIONS.items():
-        variable = _variable(name)
         kind: dict[str, Any] = {"action": "store_const", "const": "yes"} if name in FLAGS else {"metavar": name.upper()}
-        group.addoption(f"--crashinit-{name}", default=None, help=f"{text} (or ${variable})", **kind)
-        parser.addini(_variable(name).lower(), text, default="")
-
-
-def _variable(name: str) -> str:
-    return f"CRASHINIT_{name.upper().replace('-', '_')}"
-
-
-def option(config: pytest.Config, name: str) -> str:
-    """An option's value: command line, then environment, then ini file, then default."""
-    given = config.getoption(f"--crashinit-{name}") or os.environ.get(_variable(name))
-    return str(given or config.getini(_variable(name).lower()) or DEFAULTS[name])
-
-
-def flag(config: pytest.Config, name: str) -> bool:
-    """An option that is 'yes' or not."""
-    return option(config, name) not in ("", "no", "0", "false")
-
-
-def number(config: pytest.Config, name: str) -> int:
-    """An option that is a number; raises UsageError."""
-    text = option(config, name)
-    if not re.fullmatch("[0-9]{1,6}", text):
-        raise pytest.UsageError(f"crashinit: '--crashinit-{name}' is '{one_line(text)}', and must be a number.")
-    return int(text)
-
-
-def provider(config: pytest.Config) -> str:
-    """The provider's name, with its machines' seed and guest; raises UsageError."""
-    from crashinit.machine.guests import DEFAULT, load
-    from crashinit.machine.seed import seeded, with_guest
-
-    try:
-        guest = load(option(config, "guest") or DEFAULT).source
-        return with_guest(seeded(option(config, "provider"), option(config, "seed"), number(config, "seeds")), guest)
-    except CrashinitError as error:
-        raise pytest.UsageError(f"crashinit: {error}") from error
+        group.addoption(f"--crashinit-{name}", default=None, help=f"{text} (or ${variable(name)})", **kind)
+        parser.addini(variable(name).lower(), text, default="")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -104,7 +42,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(fixtures, "crashinit-fixtures")
     if option(config, "driver") and not config.option.help:
         campaign = Campaign(config)
-        config.pluginmanager.register(campaign, "crashinit-campaign")
+        config.pluginmanager.register(campaign, CAMPAIGN)
         config.add_cleanup(campaign.close)
 
 
@@ -259,7 +197,7 @@ class Campaign:
         for said in self.passed_over.values():
             terminalreporter.write_line(f"crashinit: passed over: {one_line(said)}")
         if self._listen:
-            terminalreporter.write_line(f"crashinit: the report is {_shown(self.out) / 'report.html'}")
+            terminalreporter.write_line(f"crashinit: the report is {shown(self.out) / 'report.html'}")
         if self.lists and self._scenarios():
             terminalreporter.write_line(
                 "crashinit: a scenario's trials are known when an init has been recorded, which a listing does not do."
@@ -303,87 +241,9 @@ class Campaign:
                 reporter.write_line(f"crashinit: {one_line(event.text)}")
 
 
-class ScenarioFile(pytest.File):
-    """One scenario file; its tests are the trials that the plan holds for it."""
-
-    def collect(self) -> Iterable[pytest.Item]:
-        from crashinit.scenario.scenario import load
-
-        campaign = self.config.pluginmanager.get_plugin("crashinit-campaign")
-        assert isinstance(campaign, Campaign)
-        name = load(self.path).name
-        if campaign.lists:
-            yield Unplanned.from_parent(self, name=name)
-            return
-        for trial in campaign.prepared.trials:
-            if trial.scenario == name:
-                yield TrialItem.from_parent(self, name=trial.id, trial=trial, campaign=campaign)
-
-
-class Unplanned(pytest.Item):
-    """What stands for a scenario's trials in a listing; it is never run."""
-
-    def runtest(self) -> None:
-        raise NotImplementedError
-
-
-class TrialFailedError(Exception):
-    """A trial that did not converge; its text is all that a reader needs."""
-
-
-class TrialItem(pytest.Item):
-    """One trial as a test."""
-
-    def __init__(self, *, trial: Any, campaign: Campaign, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.trial = trial
-        self.campaign = campaign
-        self.result: TrialResult | None = None
-
-    def runtest(self) -> None:
-        from crashinit.campaign import campaign
-        from crashinit.campaign.tries import HowOften
-
-        self.result = campaign.run_one(
-            self.campaign.runner(),
-            self.trial,
-            self.campaign.prepared,
-            self.campaign.out,
-            HowOften(*self.campaign.tries),
-            self.campaign.results,
-        )
-        self.campaign.results[self.trial.id] = self.result
-        if self.result.outcome != "converged":
-            raise TrialFailedError
-
-    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
-        if not isinstance(excinfo.value, TrialFailedError) or self.result is None:
-            return super().repr_failure(excinfo)
-        failed = [
-            f"  {clause}: {self.result.clause_reasons.get(clause, '')}"
-            for clause, status in self.result.clauses.items()
-            if status == "fail"
-        ]
-        from crashinit.report.again import replay
-        from crashinit.report.kinds import how_often
-
-        again = replay(self.result, _shown(self.campaign.out))
-        often = [f"  {said}" for said in (how_often([self.result]),) if said]
-        lines = [f"{self.result.outcome}: {self.result.reason}", *often, *failed, f"again: {again}"]
-        return "\n".join(map(printable, lines))
-
-    def reportinfo(self) -> tuple[os.PathLike[str] | str, int | None, str]:
-        return self.path, None, self.name
-
-
 def _lists(config: pytest.Config) -> bool:
     """Whether pytest is only to tell what there is: then no machine is booted, and nothing is written."""
     return any(getattr(config.option, name, False) for name in LISTINGS)
-
-
-def _shown(path: Path) -> Path:
-    """A path as people have it: relative, if it lies below the working directory."""
-    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
 def _given(config: pytest.Config) -> list[Path]:

@@ -26,7 +26,7 @@ class SameFault:
         for (victim, error, seed), evidence in self._done.items():
             if (error, seed) != (trial.error, trial.seed) or evidence.trial == trial.id or evidence.fired is None:
                 continue
-            alike = FAULTS[trial.fault].is_same(trial, evidence, victim, alone=recording.alone)
+            alike = FAULTS[trial.fault].is_same(evidence, alone=recording.alone)
             if victim == trial.victim or alike:
                 return evidence.model_copy(update={"trial": trial.id, "same_as": evidence.trial, "same_state_as": ""})
         return None

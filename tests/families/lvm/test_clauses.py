@@ -6,8 +6,9 @@ import pytest
 from crashinit import families
 from crashinit.contract.case import Case
 from crashinit.contract.expectation import Expectation
+from crashinit.contract.health import pool_healthy
 from crashinit.contract.verdict import EarlyVerdictError
-from crashinit.families.lvm.clauses import group_consistent, pool_healthy
+from crashinit.families.lvm.clauses import group_consistent
 from crashinit.model.observation import CheckRun, Evidence
 
 from ...contract.builder import evidence, reference

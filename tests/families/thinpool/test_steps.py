@@ -1,30 +1,8 @@
 """The map from operation to step."""
 
 from crashinit.families.thinpool.steps import STEPS, steps_of
-from crashinit.model.observation import OperationRecord
 
-
-def trace(*lines: str) -> list[OperationRecord]:
-    """Operations from lines `kind object [program] [target]`; a message's object is written with a slash."""
-    found = []
-    for n, line in enumerate(lines, 1):
-        kind, thing, program, target = [*line.split(), "python3", ""][:4] if len(line.split()) < 4 else line.split()
-        if len(line.split()) == 3:
-            program, target = line.split()[2], ""
-        found.append(
-            OperationRecord(
-                n=n,
-                key=f"{kind} {thing}#{n}",
-                kind=kind,
-                object=thing.replace("|", " "),
-                detail={"target": target} if target else {},
-                pid=1,
-                program=program,
-                seconds=0.0,
-            )
-        )
-    return found
-
+from ..traces import trace
 
 INIT = (
     "file.mkdir metadata",

@@ -16,8 +16,8 @@ lock() {
     flock 9 || die "cannot take the lock '$root/lock'"
 }
 
-# Whether there is a record of the volume $1. Where that cannot be told, init ends: `test -e` would take an unreadable directory for one
-# without a record, and a user's data would be made anew.
+# Whether there is a record of the volume $1. Where that cannot be told, init ends: `test -e` would take an unreadable
+# directory for one without a record, and a user's data would be made anew.
 recorded() {
     local names
     names=$(ls "$root/state") || die "cannot read the directory '$root/state'"
@@ -103,4 +103,36 @@ records() {
         volumes=$(cat "$root/state/"*.json) || die "cannot read the records in '$root/state'"
     fi
     printf '{"volumes": [%s]}\n' "${volumes//$'\n'/, }"
+}
+
+# What a driver does unless it says otherwise: a user's volume is a directory below the mount point.
+unmount_base() {
+    ! mounted || umount "$mnt" || die "cannot unmount '$mnt'"
+}
+
+shutdown() {
+    lock
+    unmount_base
+    detach
+}
+
+# The base is there for the first time: $1 is the device with its file system, $2 the type of that.
+finish_base() {
+    mkdir -p "$mnt/volumes" || die "cannot make the directory '$mnt/volumes'"
+    sync -f "$mnt" && sync "$1" "$device" "$image" || die "cannot sync the file system on '$mnt'"
+    save base 1 "$1" "$2"
+}
+
+create() { mkdir "$mnt/volumes/$1" && sync "$mnt/volumes"; }
+mount_user() { test -d "$mnt/volumes/$1" && echo "$mnt/volumes/$1"; }
+unmount() { sync -f "$mnt/volumes/$1"; }
+remove() { rm -r "$mnt/volumes/$1" && sync "$mnt/volumes"; }
+
+# The command line: what to do, the root, and a volume's name.
+main() {
+    case $1 in
+    mount) mount_user "$3" ;;
+    init | shutdown | records | create | unmount | remove) "$1" "${@:3}" ;;
+    *) die "'$1' is no command: init, shutdown, records, create, mount, unmount, remove" ;;
+    esac
 }

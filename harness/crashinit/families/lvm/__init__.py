@@ -1,30 +1,27 @@
 """Drivers that have LVM make a thin pool, and volumes in it."""
 
-from crashinit.contract.canonical import Allowance
+from crashinit.contract import health
+from crashinit.contract.canonical import FAULTS, REPEATS, Allowance
 from crashinit.contract.clauses import Clause
 from crashinit.contract.family import Family
 from crashinit.families.lvm import clauses, steps
 
 ALLOWED = (
     Allowance(
-        ("C13",), ("dm/*/uuid", "base/uuid", "volumes/*/uuid", "metadata/*/uuid"), "repeated inits",
-        "LVM and mkfs draw random UUIDs each time; C18 demands that the base's is the recorded one.",
+        ("C13",), ("dm/*/uuid",), REPEATS,
+        "LVM makes a dm device's UUID of those of group and volume, which it draws at random.",
     ),
     Allowance(
-        ("C11", "C13"), ("files/lvm/*",), "faults",
+        ("C11", "C13"), ("files/lvm/*",), FAULTS,
         "LVM's archive of its metadata grows with each change; L01 demands that group and devices agree.",
     ),
     Allowance(
-        ("C13",), ("metadata/*/id", "metadata/transaction"), "faults",
-        "A thin id that an interrupted init used may be passed over; C05 demands that pool and records agree.",
-    ),
-    Allowance(
-        ("C11", "C13"), ("dm/*/status/*/*_used", "pool/thin/*/mapped_blocks"), "faults",
+        ("C11", "C13"), ("dm/*/status/*/*_used", "pool/thin/*/mapped_blocks"), FAULTS,
         "How many blocks are in use depends on when the pool last committed and on where mkfs put what.",
     ),
     Allowance(
-        ("C13",), ("dm/*/status/*/transaction", "pool/thin/*/transaction", "pool/thin/*/digest"), "faults",
-        "A transaction that was interrupted is used up; C12 compares the data of the users' devices.",
+        ("C13",), ("dm/*/status/*/transaction",), FAULTS,
+        "LVM's own transaction id grows with each volume that was begun; LVM itself holds it against its metadata.",
     ),
 )  # fmt: skip
 
@@ -37,7 +34,7 @@ FAMILY = Family(
     guest="crashinit.families.lvm.guest",
     own_clauses=(
         Clause("L01", "group-consistent", clauses.group_consistent),
-        Clause("L02", "pool-healthy", clauses.pool_healthy),
+        Clause("L02", "pool-healthy", health.pool_healthy),
     ),
     allowed=ALLOWED,
 )

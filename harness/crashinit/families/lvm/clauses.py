@@ -3,9 +3,7 @@
 import json
 from typing import Any
 
-from crashinit.contract import dmtable
 from crashinit.contract.case import Case
-from crashinit.contract.names import device_named
 from crashinit.contract.said import last_line
 from crashinit.contract.verdict import BrokenStateError, NotSeenError, Verdict
 from crashinit.model.observation import Observation
@@ -33,32 +31,6 @@ def group_consistent(case: Case) -> Verdict:
         if attributes[4] != ACTIVE and not volume["lv_name"].startswith("[lvol"):
             findings.append(f"logical volume '{name}' is not active (lvs: {volume['lv_attr']})")
     return Verdict.of(findings)
-
-
-def pool_healthy(case: Case) -> Verdict:
-    """While it was live the thin pool was in mode 'rw' and needed no check; after shutdown `thin_check` finds nothing.
-
-    Source: thin-provisioning.rst, "Status"; thin_check(8).
-    """
-    after = case.after("dm")
-    pool = device_named(after, after.pool_name)
-    if pool is None or len(pool.status) != 1:
-        raise BrokenStateError(f"there is no live pool '{after.pool_name}'")
-    try:
-        status = dmtable.read_pool_status(pool.status[0])
-    except dmtable.UnreadableLineError as error:
-        return Verdict("fail", str(error))
-    findings = [] if status.mode == "rw" else [f"the pool is in mode '{status.mode}', not 'rw'"]
-    findings += ["the pool is marked 'needs_check'"] if status.needs_check else []
-    if findings:
-        return Verdict.of(findings)
-    case.demand_a_shutdown()
-    check = case.after_shutdown("thin_check").thin_check
-    if check is None:
-        return Verdict("fail", "thin_check could not be run after shutdown: the metadata was still in use or is gone")
-    if check.exit != 0:
-        return Verdict("fail", f"thin_check ended with exit status {check.exit}: '{last_line(check.output)}'")
-    return Verdict("pass")
 
 
 def _volumes(after: Observation) -> list[dict[str, Any]]:

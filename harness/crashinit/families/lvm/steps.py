@@ -4,12 +4,11 @@ The steps are those of the thin pool's family. What begins them is a program of 
 one `vgchange` of a later init makes them all in one go, and is of the step `pool-create`.
 """
 
-from collections.abc import Callable, Sequence
-from pathlib import PurePosixPath
+from collections.abc import Sequence
 
-from crashinit.contract.tools import is_maker
+from crashinit.contract.family import Entries, by_entries
+from crashinit.contract.tools import makes_filesystem, program_of
 from crashinit.model.observation import OperationRecord
-from crashinit.model.operations import READS
 
 STEPS = ("loopback", "pool-create", "base-create", "mkfs", "metadata-save")
 # Any one of these words in a message tells a reader where init was when it failed: patterns of whole words.
@@ -25,7 +24,7 @@ OF_LVM = ("lvm", "pvcreate", "vgcreate", "vgchange", "lvcreate", "lvchange", "pv
 
 def makes_pool(operation: OperationRecord) -> bool:
     """A program of LVM's is started."""
-    return operation.kind == "exec" and _program(operation) in OF_LVM
+    return operation.kind == "exec" and program_of(operation) in OF_LVM
 
 
 def makes_base(operation: OperationRecord) -> bool:
@@ -34,18 +33,13 @@ def makes_base(operation: OperationRecord) -> bool:
     return operation.kind == "dm.message" and verb in ("create_thin", "create_snap")
 
 
-def makes_filesystem(operation: OperationRecord) -> bool:
-    """A program that makes file systems is started, or at work."""
-    return is_maker(_program(operation))
-
-
 def records(operation: OperationRecord) -> bool:
     """The driver itself writes below its root: its records, and not what LVM keeps there."""
     written = operation.kind.startswith("file.") and not operation.object.startswith("/")
-    return written and _program(operation) not in OF_LVM
+    return written and program_of(operation) not in OF_LVM
 
 
-ENTRIES: tuple[tuple[str, str, Callable[[OperationRecord], bool]], ...] = (
+ENTRIES: Entries = (
     ("pool-create", "loopback", makes_pool),
     ("base-create", "pool-create", makes_base),
     ("mkfs", "pool-create", makes_filesystem),
@@ -55,18 +49,4 @@ ENTRIES: tuple[tuple[str, str, Callable[[OperationRecord], bool]], ...] = (
 
 def steps_of(operations: Sequence[OperationRecord]) -> list[str]:
     """The step of each operation of one trace, in the trace's order."""
-    reached = 0
-    steps: list[str] = []
-    for operation in operations:
-        for step, after, enters in ENTRIES:
-            n = STEPS.index(step)
-            if operation.kind not in READS and STEPS.index(after) <= reached < n and enters(operation):
-                reached = n
-                break
-        steps.append("metadata-save" if operation.kind == "exit" else STEPS[reached])
-    return steps
-
-
-def _program(operation: OperationRecord) -> str:
-    name = operation.object if operation.kind == "exec" else operation.program
-    return PurePosixPath(name).name
+    return by_entries(STEPS, ENTRIES, operations)

@@ -1,5 +1,6 @@
 """Drivers that keep their layers in a thin pool, as Docker's devicemapper does."""
 
+from crashinit.contract import health
 from crashinit.contract.clauses import Clause
 from crashinit.contract.family import Family, OwnDisks
 from crashinit.families.thinpool import expectation, pool, steps
@@ -17,7 +18,7 @@ FAMILY = Family(
         Clause("C02", "one-pool", pool.one_pool),
         Clause("C03", "backing", pool.backing),
         Clause("C09", "transaction", pool.transaction),
-        Clause("C10", "pool-healthy", pool.pool_healthy),
+        Clause("C10", "pool-healthy", health.pool_healthy),
     ),
     idle_loops=pool.idle_loops,
     stays=pool.stays,

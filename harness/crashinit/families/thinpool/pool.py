@@ -7,7 +7,6 @@ from crashinit.contract import dmtable
 from crashinit.contract.case import Case
 from crashinit.contract.dmtable import SECTOR_SIZE, PoolTable, UnreadableLineError, read_pool_table
 from crashinit.contract.names import device_named, own_devices, own_loops
-from crashinit.contract.said import last_line
 from crashinit.contract.verdict import BrokenStateError, NotApplicableError, Verdict
 from crashinit.families.thinpool.expectation import PoolExpectation
 from crashinit.model.observation import Observation
@@ -89,27 +88,6 @@ def transaction(case: Case) -> Verdict:
     return Verdict.of(findings)
 
 
-def pool_healthy(case: Case) -> Verdict:
-    """After shutdown `thin_check` finds nothing; while it was live the pool was in mode 'rw' and needed no check.
-
-    Source: thin-provisioning.rst, "Status" ('ro', 'out_of_data_space', 'needs_check', 'Fail'); thin_check(8).
-    """
-    after = case.after("dm")
-    pool = device_named(after, after.pool_name)
-    if pool is None:
-        raise BrokenStateError(f"there is no pool '{after.pool_name}'")
-    findings = _judge_status(pool.status)
-    if findings:
-        return Verdict.of(findings)
-    case.demand_a_shutdown()
-    check = case.after_shutdown("thin_check").thin_check
-    if check is None:
-        return Verdict("fail", "thin_check could not be run after shutdown: the metadata was still in use or is gone")
-    if check.exit != 0:
-        return Verdict("fail", f"thin_check ended with exit status {check.exit}: '{last_line(check.output)}'")
-    return Verdict("pass")
-
-
 def expectation(case: Case) -> PoolExpectation:
     """What was asked for, in this family's terms."""
     assert isinstance(case.expectation, PoolExpectation)
@@ -144,19 +122,6 @@ def stays(case: Case) -> frozenset[str]:
     """A pool that was given to the driver outlives it."""
     pool = case.evidence.after_shutdown.pool_name if case.evidence.after_shutdown else ""
     return frozenset([pool]) if expectation(case).backing == "given" else frozenset()
-
-
-def _judge_status(lines: list[str]) -> list[str]:
-    if len(lines) != 1:
-        return [f"the pool has {len(lines)} lines of status, not 1"]
-    try:
-        status = dmtable.read_pool_status(lines[0])
-    except dmtable.UnreadableLineError as error:
-        return [str(error)]
-    findings = [] if status.mode == "rw" else [f"the pool is in mode '{status.mode}', not 'rw'"]
-    if status.needs_check:
-        findings.append("the pool is marked 'needs_check'")
-    return findings
 
 
 def _judge_loop(after: Observation, role: str, device: str, file: str, size: int) -> list[str]:

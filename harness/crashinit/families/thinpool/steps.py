@@ -7,11 +7,12 @@ second init makes no file system). Two things are apart from the order: what mkf
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal, get_args
 
+from crashinit.contract.family import by_entries
 from crashinit.contract.tools import READERS, is_maker
 from crashinit.model.observation import OperationRecord
-from crashinit.model.operations import READS
 
 Step = Literal["loopback", "pool-create", "base-create", "mkfs", "metadata-save"]
 STEPS: tuple[Step, ...] = get_args(Step)
@@ -82,22 +83,16 @@ ENTRIES: tuple[tuple[Step, Step, Callable[[OperationRecord, Names], bool]], ...]
 def steps_of(operations: Sequence[OperationRecord]) -> list[str]:
     """The step of each operation of one trace, in the trace's order."""
     names = names_of(operations)
-    reached = 0
-    steps: list[str] = []
-    for operation in operations:
-        for step, after, enters in ENTRIES:
-            if operation.kind in READS:
-                break
-            if reached < STEPS.index(step) and reached >= STEPS.index(after) and enters(operation, names):
-                reached = STEPS.index(step)
-                break
-        if operation.kind == "exit":
-            steps.append("metadata-save")
-        elif operation.kind != "exec" and is_maker(operation.program):
-            steps.append("mkfs")
-        else:
-            steps.append(STEPS[reached])
-    return steps
+    entries = [(step, after, partial(_enters, enters, names)) for step, after, enters in ENTRIES]
+    by_order = by_entries(STEPS, entries, operations)
+    return [
+        "mkfs" if is_maker(operation.program) and operation.kind not in ("exec", "exit") else step
+        for operation, step in zip(operations, by_order, strict=True)
+    ]
+
+
+def _enters(enters: Callable[[OperationRecord, Names], bool], names: Names, operation: OperationRecord) -> bool:
+    return enters(operation, names)
 
 
 def names_of(operations: Sequence[OperationRecord]) -> Names:

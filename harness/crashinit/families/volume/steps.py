@@ -4,12 +4,11 @@ A trace goes through the steps in order and never back, and may pass steps over:
 no `map`, and a second init no `mkfs`.
 """
 
-from collections.abc import Callable, Sequence
-from pathlib import PurePosixPath
+from collections.abc import Sequence
 
-from crashinit.contract.tools import is_maker
+from crashinit.contract.family import Entries, by_entries
+from crashinit.contract.tools import makes_filesystem, program_of
 from crashinit.model.observation import OperationRecord
-from crashinit.model.operations import READS
 
 STEPS = ("loopback", "map", "mkfs", "mount", "metadata-save")
 # Any one of these words in a message tells a reader where init was when it failed: patterns of whole words.
@@ -26,12 +25,7 @@ MAPPERS = ("cryptsetup", "dmsetup", "veritysetup", "integritysetup", "mdadm", "b
 
 def maps(operation: OperationRecord) -> bool:
     """A device is put on the loop device."""
-    return operation.kind.startswith("dm.") or _program(operation) in MAPPERS
-
-
-def makes_filesystem(operation: OperationRecord) -> bool:
-    """A program that makes file systems is started, or at work."""
-    return is_maker(_program(operation))
+    return operation.kind.startswith("dm.") or program_of(operation) in MAPPERS
 
 
 def mounts(operation: OperationRecord) -> bool:
@@ -44,7 +38,7 @@ def records(operation: OperationRecord) -> bool:
     return operation.kind.startswith("file.") and not operation.object.startswith("/")
 
 
-ENTRIES: tuple[tuple[str, str, Callable[[OperationRecord], bool]], ...] = (
+ENTRIES: Entries = (
     ("map", "loopback", maps),
     ("mkfs", "loopback", makes_filesystem),
     ("mount", "loopback", mounts),
@@ -54,18 +48,4 @@ ENTRIES: tuple[tuple[str, str, Callable[[OperationRecord], bool]], ...] = (
 
 def steps_of(operations: Sequence[OperationRecord]) -> list[str]:
     """The step of each operation of one trace, in the trace's order."""
-    reached = 0
-    steps: list[str] = []
-    for operation in operations:
-        for step, after, enters in ENTRIES:
-            n = STEPS.index(step)
-            if operation.kind not in READS and STEPS.index(after) <= reached < n and enters(operation):
-                reached = n
-                break
-        steps.append("metadata-save" if operation.kind == "exit" else STEPS[reached])
-    return steps
-
-
-def _program(operation: OperationRecord) -> str:
-    name = operation.object if operation.kind == "exec" else operation.program
-    return PurePosixPath(name).name
+    return by_entries(STEPS, ENTRIES, operations)

@@ -9,9 +9,9 @@ from typing import Any, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from crashinit.errors import UsageError
-from crashinit.files import refused, textfile, tomlfile
+from crashinit.files import refused, shipped, textfile, tomlfile
 from crashinit.machine.cache import MIB, digest
-from crashinit.machine.guests.packages import SUITE, wrong
+from crashinit.machine.guests.packages import SUITE, Packages, wrong
 
 HERE = Path(__file__).parent
 DEFAULT = "debian12"
@@ -87,7 +87,7 @@ class Guest(Part):
     components: tuple[str, ...] = ("main",)
     key: str = ""  # of the mirror, where the host does not know it
     sources: tuple[Archive, ...] = ()
-    packages: tuple[str, ...] = ()  # beyond the standard ones
+    packages: Packages = ()  # beyond the standard ones
     kernel: Kernel = Kernel()
     cmdline: str = ""  # after the harness's own words
     sysctl: dict[str, str | int] = Field(default_factory=dict)
@@ -112,13 +112,6 @@ class Guest(Part):
     @classmethod
     def _is_a_suite(cls, suite: str) -> str:
         return _words(suite, re.compile(SUITE, re.ASCII), "the name of a suite, such as 'trixie'")
-
-    @field_validator("packages")
-    @classmethod
-    def _are_packages(cls, named: tuple[str, ...]) -> tuple[str, ...]:
-        if said := wrong(named):
-            raise ValueError(said)
-        return named
 
     @field_validator("cmdline")
     @classmethod
@@ -210,16 +203,12 @@ def _contents(kernel: tuple[Path, Path | None] | None) -> Iterator[bytes | str]:
 
 def names() -> list[str]:
     """The guests that come with the harness."""
-    return sorted(path.stem for path in HERE.glob("*.toml"))
+    return shipped.names(HERE)
 
 
 def load(name: str) -> Guest:
     """The guest of that name, or in that file; raises UsageError that says what is wrong and where."""
-    path = Path(name) if name.endswith(".toml") or "/" in name else HERE / f"{name}.toml"
-    if path.parent == HERE and path.stem not in names():
-        raise UsageError(f"there is no guest '{name}': known are {', '.join(names())}, or give a .toml file.")
-    if not path.exists():
-        raise UsageError(f"the guest file '{path}' does not exist.")
+    path = shipped.found(name, HERE, "guest", "guest")
     return _read(path, name, path.stat().st_mtime_ns)
 
 

@@ -2,6 +2,9 @@
 
 import re
 from collections.abc import Iterable
+from typing import Annotated
+
+from pydantic import AfterValidator
 
 from crashinit.errors import UsageError
 
@@ -26,3 +29,12 @@ def checked(packages: Iterable[str]) -> tuple[str, ...]:
     if said := wrong(named):
         raise UsageError(f"{said}: correct it.")
     return named
+
+
+def _validated(packages: tuple[str, ...]) -> tuple[str, ...]:
+    if said := wrong(packages):
+        raise ValueError(said)
+    return packages
+
+
+Packages = Annotated[tuple[str, ...], AfterValidator(_validated)]  # as a field of a model

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from crashinit.guest import process, thin, volumes
+from crashinit.guest import process, thin
 from crashinit.guest import records as core_records
 from crashinit.guest.gaps import Gaps
 from crashinit.guest.probe import Seen, Spec
@@ -15,6 +15,7 @@ from . import text
 
 __all__ = ["exercise", "observe"]
 
+TEMPORARY = (".lvm_",)  # LVM's: with the host's name, a process id and a random number
 LIMIT = 30.0  # seconds for one program of LVM's
 ENVIRONMENT = {"LVM_SUPPRESS_FD_WARNINGS": "1"}
 COLUMNS = "lv_name,lv_attr,lv_size,pool_lv,thin_id,transaction_id,lv_health_status,lv_uuid"
@@ -42,8 +43,6 @@ def observe(spec: Spec, seen: Seen, gaps: Gaps) -> dict[str, Any]:
     if spec.after_shutdown:
         return {**found, "thin_check": checked(spec, where, seen, gaps)}
     pool, base = thin.look(where, seen.dm, known, gaps)
-    if base is None:
-        base = volumes.observe(spec, seen, gaps)["base"]
     return {**found, "pool": pool, "base": base, "more": told(spec, group, gaps)}
 
 
