@@ -8,26 +8,10 @@ import signal
 import sys
 from pathlib import Path
 
+from .processes import descendants, is_alive
 from .toys import environment
 
 WAYS = ["SIGTERM", "SIGINT", "the terminal is closed"]
-
-
-def descendants(pid: int) -> list[int]:
-    """The processes below this one."""
-    found: list[int] = []
-    for task in Path(f"/proc/{pid}/task").glob("*/children"):
-        for child in map(int, task.read_text().split()):
-            found += [child, *descendants(child)]
-    return found
-
-
-def is_alive(pid: int) -> bool:
-    """Whether a process runs; one that has ended may wait for its parent."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
-    except (FileNotFoundError, ProcessLookupError):
-        return False
 
 
 def ended_from_outside(arguments: list[str], results: Path, how: str) -> str:

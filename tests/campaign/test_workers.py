@@ -24,6 +24,7 @@ from crashinit.model.trial import Point, Setup, Trial
 from crashinit.run.kept import Prepared
 
 from ..contract.builder import evidence, reference
+from ..processes import children, words
 from ..toys import environment
 
 
@@ -41,15 +42,9 @@ def trial(operation: str) -> Trial:
     )
 
 
-def children(pid: int) -> list[int]:
-    """The child processes of a process."""
-    tasks = Path(f"/proc/{pid}/task").glob("*/children")
-    return [int(child) for task in tasks for child in task.read_text().split()]
-
-
 def machines(worker: int) -> list[int]:
     """The QEMU processes of a worker that are machines; others only say where QEMU's files are."""
-    return [pid for pid in children(worker) if "-sandbox" in Path(f"/proc/{pid}/cmdline").read_text().split("\0")]
+    return [pid for pid in children(worker) if b"-sandbox" in words(pid)]
 
 
 def workers_with_machines() -> list[int]:
@@ -151,7 +146,7 @@ READ, WRITE = 0, 1  # system calls, <asm/unistd_64.h>
 
 def kill_in(call: int) -> None:
     """Kill our only worker as soon as it waits in this system call."""
-    [worker] = [pid for pid in children(os.getpid()) if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    [worker] = [pid for pid in children(os.getpid()) if any(b"spawn_main" in word for word in words(pid))]
     while Path(f"/proc/{worker}/syscall").read_text().split()[0] != str(call):
         pass
     os.kill(worker, signal.SIGKILL)
@@ -195,7 +190,7 @@ def test_worker_that_does_not_end_is_killed(monkeypatch: pytest.MonkeyPatch) -> 
     found = [type(message) for message in run_groups([[A], [B]], Lingering, 2)]  # type: ignore[arg-type]
 
     assert sorted(kind.__name__ for kind in found) == ["Begun", "Begun", "Done", "Done"]
-    assert not [pid for pid in children(os.getpid()) if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    assert not [pid for pid in children(os.getpid()) if any(b"spawn_main" in word for word in words(pid))]
 
 
 @pytest.mark.parametrize(("runner", "known"), [(Defect, "in run\n"), (Complaining, "Traceback: in the guest")])

@@ -15,6 +15,8 @@ from crashinit.machine.guests import image as image_module
 from crashinit.machine.guests import load
 from crashinit.machine.guests.image import Recipe, as_root, explain, image
 
+from ...processes import words
+
 
 def test_interrupted_build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A build whose process is killed leaves no package manager at work, and the next build begins anew."""
@@ -27,12 +29,12 @@ def test_interrupted_build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
         while not list(tree.glob("*.tmp/tree/var/lib/dpkg")):  # the work is under way
             assert builder.poll() is None
         builder.send_signal(signal.SIGKILL)
-    workers = [pid for pid in _pids() if str(tmp_path) in _cmdline(pid)]
+    workers = [pid for pid in _pids() if _names(pid, tmp_path)]
     for pid in workers:
         _await_end(pid)
 
     assert [path for path in tree.glob("*") if path.is_dir() and path.suffix != ".tmp"] == []
-    assert [pid for pid in _pids() if str(tmp_path) in _cmdline(pid)] == []
+    assert [pid for pid in _pids() if _names(pid, tmp_path)] == []
     (rubble,) = tree.glob("*.tmp")
     monkeypatch.setenv("CRASHINIT_CACHE", str(tmp_path))
     entry = Shelf("images", 4).get(rubble.stem, lambda where: (where / "root.img").touch())
@@ -98,11 +100,8 @@ def _pids() -> list[int]:
     return [int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit()]
 
 
-def _cmdline(pid: int) -> str:
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_text()
-    except (FileNotFoundError, ProcessLookupError):
-        return ""
+def _names(pid: int, path: Path) -> bool:
+    return str(path).encode() in b" ".join(words(pid))
 
 
 def _await_end(pid: int) -> None:
