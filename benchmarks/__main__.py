@@ -49,7 +49,7 @@ def machines(provider: QemuProvider, runner: TrialRunner) -> float:
 def trials(runner: TrialRunner, boot: float) -> None:
     """A whole trial against a cold boot, and what of it is the harness's own."""
     reference, _ = runner.reference(FRESH)
-    [trial] = planned.trials(POINT, reference.fault_run.operations, "reference", runner.adapter.kind)
+    [trial] = planned.trials(POINT, reference.fault_run, "reference", runner.adapter.kind)
     parts = []
     for _ in range(TRIALS):
         # Without its id, which keeps one trial from standing for the next.

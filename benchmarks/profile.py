@@ -124,8 +124,8 @@ def main() -> None:
     given = asked.parse_args()
     scenario = Scenario(title="one kill", name="profile", at=(given.at,), victims=("tree",))
     with TrialRunner(get_provider(given.provider, note=print), load(given.driver)) as runner:
-        operations = runner.reference(FRESH)[0].fault_run.operations
-        [trial] = planned.trials(scenario, operations, given.driver, runner.adapter.kind)
+        init = runner.reference(FRESH)[0].fault_run
+        [trial] = planned.trials(scenario, init, given.driver, runner.adapter.kind)
         runs = []
         for number in range(RUNS + 1):
             profile = Profile()

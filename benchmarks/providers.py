@@ -39,7 +39,7 @@ def _trial(provider: Provider) -> tuple[float, float]:
     setup = plan.setup_of(POINTS)
     with TrialRunner(provider, load("reference")) as runner:
         reference, _ = runner.reference(setup)
-        trials = planned.trials(POINTS, reference.fault_run.operations, "reference", runner.adapter.kind)
+        trials = planned.trials(POINTS, reference.fault_run, "reference", runner.adapter.kind)
         parts = [runner.run(trial)[1] for trial in trials][1:]  # the first also pays for the recorded init
     assert len(parts) == len(POINTS.at) - 1
     return statistics.median(part["total"] for part in parts), statistics.median(part["guest"] for part in parts)

@@ -102,6 +102,35 @@ def test_a_failure_that_leaves_something_open_fails(ending: dict[str, Any], reas
     assert reason in said
 
 
+@pytest.mark.parametrize(
+    ("fault", "end", "status"),
+    [
+        ("term", {"exit": -15}, "pass"),
+        ("term", {"exit": -2}, "fail"),
+        ("term", {"exit": 1}, "pass"),
+        ("term", {"exit": 0}, "pass"),
+        ("term", {"exit": -9, "timed_out": True}, "fail"),
+        ("int", {"exit": -2}, "pass"),
+        ("supervisor", {"exit": -9}, "pass"),
+        ("child", {"exit": 1}, "fail"),
+        ("child", {"exit": 1, "stderr": "the loop device failed"}, "pass"),
+        ("child", {"exit": 1, "stderr": "something failed"}, "fail"),
+        ("child", {"exit": -9}, "fail"),
+        ("hang", {"exit": -9, "timed_out": True}, "pass"),
+        ("hang", {"exit": -9, "timed_out": True, "hung": True}, "fail"),
+        ("hang", {"exit": 1}, "fail"),
+        ("stop", {"exit": 0}, "pass"),
+        ("stop", {"exit": 1, "stderr": "the loop device failed"}, "fail"),
+        ("kill", {"exit": -9}, "n/a"),
+    ],
+)
+def test_what_an_init_owes_after_other_faults(fault: str, end: dict[str, Any], status: str) -> None:
+    """It may die of the signal that it was sent, and be late where its own call never returns; a stop is no failure."""
+    case = failed_call(**end).model_copy(update={"fault": fault})
+
+    assert verdict(case)[0] == status
+
+
 def test_a_success_under_an_error_is_judged_by_its_state() -> None:
     """An init that reports success owes the state, and needed no restart."""
     good = failed_call(exit=0)

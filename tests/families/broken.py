@@ -18,8 +18,11 @@ class Broken:
     clause: str
     old: str
     new: str
-    at: str = ""  # the operation before which the driver's tree is killed, or that returns `error` once
-    error: str = ""
+    at: str = ""  # the operation before which the fault strikes
+    fault: str = "kill"
+    victim: str = "tree"
+    seconds: float = 0.0
+    error: str = ""  # that the operation returns once, instead of another fault
     given: str = "fresh"
     recovery: str = "init"
     script: str = ""  # the script that is changed; the driver's own if it is not said
@@ -38,8 +41,11 @@ class Broken:
     def trial(self) -> Trial:
         """The fault that brings it out."""
         point = Point("", "before", 0, self.at)
-        fault, victim = (ERRNO.name, "once") if self.error else ("kill", "tree")
-        return Trial(self.name, self.driver, self.name, self.setup, point, fault, victim, 1, self.error, self.recovery)
+        fault, victim = (ERRNO.name, "once") if self.error else (self.fault, self.victim)
+        return Trial(
+            self.name, self.driver, self.name, self.setup, point, fault, victim, 1, self.error, self.recovery,
+            seconds=self.seconds,
+        )  # fmt: skip
 
     @property
     def setup(self) -> Setup:
@@ -78,6 +84,28 @@ BROKEN = (
     Broken(
         "semaphore-left", "crypt", "C04", "    release_cookies\n    attach", "    attach",
         at="dm.resume crashinit-crypt#1",
+    ),
+    # by other faults than a kill of all
+    Broken(
+        "interrupted-init-reports-success", "loop-dir", "C06", 'main "$@"', 'trap "exit 0" TERM\nmain "$@"',
+        at="exec mkfs.ext4#1", fault="term",
+    ),
+    Broken(
+        "given-up-half-way-with-success", "loop-dir", "C06", 'main "$@"', 'trap "exit 0" TERM\nmain "$@"',
+        at="exec mv#1", fault="supervisor", seconds=2.0,
+    ),
+    Broken(
+        "end-of-a-child-passed-over", "loop-dir", "C06", 'mv "$record.tmp" "$record" ||',
+        'mv "$record.tmp" "$record" || true ||', script="volume.sh", at="exec mv#1", fault="child", victim="child",
+    ),
+    Broken(
+        "hang-given-up-without-a-word", "loop-dir", "C15", 'mkfs.ext4 -q -F -b 4096 -E nodiscard "$device" || die',
+        '(exec 2>/dev/null; timeout -k 1 5 mkfs.ext4 -q -F "$device"; exit $?) || exit 1 ||', at="exec mkfs.ext4#1",
+        fault="hang", victim="call",
+    ),
+    Broken(
+        "stop-taken-for-a-failure", "loop-dir", "C15", "mkfs.ext4 -q -F", "timeout 5 mkfs.ext4 -q -F",
+        at="exec mkfs.ext4#1", fault="stop", seconds=10.0,
     ),
     # lvm
     Broken(

@@ -220,3 +220,73 @@ def test_a_clone_goes_on_where_the_run_was_held(template: Template) -> None:
             clone.call("gate_kill", gate=state["gate"], victim="tree")
             killed = finish(clone, state)
         assert (finish(machine, state).exit, killed.exit) == (3, -9)
+
+
+CATCHES = f"trap 'echo caught > {ROOT}/caught; exit 7' TERM; mkdir -p {ROOT}; : > {ROOT}/a; : > {ROOT}/b; sleep 100"
+
+
+def signalled(machine: Machine, script: str, stop: str, **arguments: object) -> Run:
+    """The run of a script that got a signal while it was held there."""
+    state = start(machine, script, stop=stop)
+    machine.call(
+        "gate_signal", timeout=120, gate=state["gate"], **{"signal": "SIGTERM", "kill_after": None, **arguments}
+    )
+    return finish(machine, state)
+
+
+def test_a_signal_that_nobody_catches_ends_the_run_before_the_operation(machine: Machine) -> None:
+    """The operation at which it was sent does not run."""
+    run = signalled(machine, MAKE, "file.create a#1", victim="process")
+
+    assert (run.exit, exists(machine, f"{ROOT}/a")) == (-15, False)
+    assert {"signal": "SIGTERM", "killed": "process"}.items() <= run.operations[-1].detail.items()
+
+
+def test_who_catches_a_signal_goes_on_with_the_operation(machine: Machine) -> None:
+    """It runs, and then what the program does at its end."""
+    run = signalled(machine, CATCHES, "file.create a#1", victim="process")
+
+    assert (run.exit, exists(machine, f"{ROOT}/a"), exists(machine, f"{ROOT}/caught")) == (7, True, True)
+    [struck] = [one for one in run.operations if "signal" in one.detail]
+    assert (struck.key, "killed" in struck.detail) == ("file.create a#1", False)
+
+
+def test_a_supervisor_kills_who_is_left(machine: Machine) -> None:
+    """Who pays no heed to SIGTERM gets SIGKILL after so many seconds, and not before."""
+    deaf = f"trap '' TERM; mkdir -p {ROOT}; : > {ROOT}/a; exec sleep 100"
+    run = signalled(machine, deaf, "file.create a#1", victim="tree", kill_after=3.0)
+
+    assert (run.exit, exists(machine, f"{ROOT}/a")) == (-9, True)
+    assert 3.0 <= run.seconds < 10.0
+
+
+def test_of_a_child_only_the_child_is_killed(machine: Machine) -> None:
+    """The driver learns of it, and goes on; where the driver itself acts there is no child to kill."""
+    run = signalled(
+        machine, f"mkdir -p {ROOT}; echo $? > {ROOT}/status", "file.mkdir .#1", signal="SIGKILL", victim="child"
+    )
+
+    assert (run.exit, exists(machine, ROOT)) == (2, False)  # the shell cannot write into what was not made
+    with pytest.raises(GuestError, match="the driver itself is about to act"):
+        signalled(machine, f"mkdir -p {ROOT}; : > {ROOT}/a", "file.create a#1", victim="child")
+
+
+@pytest.mark.parametrize("victim", ["process", "tree"])
+def test_who_is_stopped_goes_on_later(machine: Machine, victim: str) -> None:
+    """Nothing is lost but time."""
+    state = start(machine, MAKE, stop="file.rename b#1")
+    machine.call("gate_pause", timeout=120, gate=state["gate"], victim=victim, seconds=4.0)
+    run = finish(machine, state)
+
+    assert ([op.key for op in run.operations], run.exit) == (MADE, 3)
+    assert run.seconds >= 4.0
+
+
+def test_a_call_that_hangs_never_returns_and_others_go_on(machine: Machine) -> None:
+    """The deadline ends the run; what its other processes did until then is there."""
+    state = start(machine, f"mkdir -p {ROOT}/x; (mv {ROOT}/x {ROOT}/y) & wait", stop="file.rename y#1", deadline=5.0)
+    machine.call("gate_hang", timeout=120, gate=state["gate"])
+    run = finish(machine, state)
+
+    assert (run.timed_out, exists(machine, f"{ROOT}/y")) == (True, False)
+    assert run.operations[-1].detail["hangs"] == "for ever"

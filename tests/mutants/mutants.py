@@ -24,6 +24,8 @@ from crashinit.faults.planned import trials
 from crashinit.model.trial import Trial
 from crashinit.scenario.scenario import Scenario
 
+from ..contract.builder import run
+
 HERE = Path(__file__).parent
 DRIVER = HERE.parent.parent / "driver"
 INSTALLED = "python:thindriver"  # where the reference driver's adapter takes it from
@@ -70,7 +72,7 @@ class Mutant:
         """The one trial that must catch it."""
         fault = {"fault": "errno", "errnos": [self.error]} if self.error else {"victims": [self.victim]}
         about = {"title": self.bug, "name": self.name, "given": self.given, "at": [self.at]}
-        planned = trials(Scenario.model_validate(about | fault), [], "reference", families.load())
+        planned = trials(Scenario.model_validate(about | fault), run(), "reference", families.load())
         [trial] = [trial for trial in planned if trial.victim == self.victim]
         return trial
 

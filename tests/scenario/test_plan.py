@@ -3,18 +3,23 @@
 import itertools
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
 from crashinit import families
+from crashinit.contract.family import Family
 from crashinit.errors import UsageError
-from crashinit.faults.planned import second_crashes, trials
+from crashinit.faults import planned
+from crashinit.faults.planned import second_crashes
+from crashinit.model.observation import OperationRecord
 from crashinit.model.trial import Trial
 from crashinit.scenario.errnos import ERRNOS, errors_of, number
 from crashinit.scenario.plan import in_rows, left_out, quoted, read, slugs, spread, write
 from crashinit.scenario.scenario import Scenario
 
+from ..contract.builder import run
 from ..families.thinpool.test_steps import INIT
 from ..families.traces import trace
 
@@ -26,6 +31,22 @@ FAMILY = families.load()
 
 def scenario(**keys: object) -> Scenario:
     return Scenario.model_validate({"title": "t", "name": "s", **keys})
+
+
+def trials(asked: Scenario, operations: Sequence[OperationRecord], driver: str, family: Family) -> list[Trial]:
+    """Planned from an init that did this."""
+    return planned.trials(asked, run().model_copy(update={"operations": operations}), driver, family)
+
+
+def test_where_a_fault_has_nothing_to_strike_it_is_not_planned_and_that_is_said() -> None:
+    """A child can be killed only where a child is about to act."""
+    operations = trace("exec mkfs.ext4", "dev.write base mkfs.ext4", "exit driver")
+    operations[1:2] = [operations[1].model_copy(update={"pid": 99})]
+    init = run().model_copy(update={"operations": operations, "pid": operations[-1].pid})
+    asked = scenario(step="all", fault="child")
+
+    assert [trial.point.n for trial in planned.trials(asked, init, "d", FAMILY)] == [2]
+    assert planned.left_out(asked, init) == ["s: 2 operations at which 'child' has nothing to strike"]
 
 
 def test_all_boundaries_are_struck_once_by_each_victim() -> None:

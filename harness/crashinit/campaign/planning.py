@@ -72,13 +72,11 @@ def prepare(scenarios: Sequence[Scenario], driver: str, provider: str, out: Path
                     emit(Note(f"recording an init of '{runner.adapter.name}' without faults, on a {setup.given} root"))
                     references[setup] = init_without_faults(runner, setup)
                     refuse_unsound(references[setup], runner.adapter, setup)
-                operations = references[setup].fault_run.operations
-                planned, said = (
-                    planned_faults.trials(scenario, operations, driver, family),
-                    plan.left_out(scenario, operations, family),
-                )
+                init = references[setup].fault_run
+                planned = planned_faults.trials(scenario, init, driver, family)
+                said = plan.left_out(scenario, init.operations, family) + planned_faults.left_out(scenario, init)
                 if scenario.step == "all":
-                    said += _no_boundary_is_left(runner, scenario, setup, len(operations), emit)
+                    said += _no_boundary_is_left(runner, scenario, setup, len(init.operations), emit)
             absent = runner.adapter.without(scenario.step or "")
             if absent and all(trial.point.n == 0 for trial in planned):
                 planned, said = [], [f"{scenario.name}: no step '{scenario.step}': {absent}"]

@@ -54,6 +54,7 @@ OPTION_OF = {
     "recovery": "--recovery",
     "deadline": "--deadline",
     "fault": "--fault",
+    "seconds": "--seconds",
 }
 UNNAMED_IN_IDS = ("fresh", "init")  # values that the name of an exploration, and so its trials' ids, leave out
 
@@ -153,6 +154,12 @@ class FaultName(StrEnum):
     """What is done at a boundary."""
 
     KILL = "kill"
+    TERM = "term"
+    INT = "int"
+    SUPERVISOR = "supervisor"
+    CHILD = "child"
+    STOP = "stop"
+    HANG = "hang"
     ERRNO = "errno"
     POWER_CUT = "power-cut"
 
@@ -196,6 +203,12 @@ def explore(
     ] = False,
     storage_opt: StorageOpt = None,
     deadline: Annotated[float, typer.Option("--deadline", metavar="S", help="Seconds that one init may take.")] = 60.0,
+    seconds: Annotated[
+        float | None,
+        typer.Option(
+            "--seconds", metavar="S", help="Of 'supervisor', from SIGTERM to SIGKILL; of 'stop', how long (default 10)."
+        ),
+    ] = None,
     provider: Provider = ProviderName.QEMU,
     seed: Seed = None,
     guest: Guest = "",
@@ -216,7 +229,7 @@ def explore(
     from crashinit.scenario import scenario
 
     driver = adapters.changed(driver, settings or ())
-    if depth == 2 and fault is FaultName.ERRNO:
+    if depth == 2 and fault not in (FaultName.KILL, FaultName.POWER_CUT):
         raise UsageError("'--depth 2' strikes the init after a crash: it goes with '--fault kill' or 'power-cut'.")
     if depth == 1 and (budget or everything):
         raise UsageError("'--budget' and '--all' choose among second faults: give '--depth 2' as well.")
@@ -229,6 +242,7 @@ def explore(
     asked: dict[str, object] = {
         "victims": victim,
         "recovery": recovery,
+        "seconds": seconds,
         "errnos": [word.strip().upper() for word in error.split(",")] if error else None,
     }
     scenarios = [

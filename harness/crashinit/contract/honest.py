@@ -6,9 +6,9 @@ import re
 from pathlib import PurePosixPath
 
 from crashinit.contract.case import Case
-from crashinit.contract.said import ending, succeeded
+from crashinit.contract.said import ending, signal_name, succeeded
 from crashinit.contract.verdict import NotApplicableError, NotSeenError, Verdict
-from crashinit.model.fault import kind_of
+from crashinit.model.fault import MESSAGE, SUCCESS, kind_of
 from crashinit.model.observation import OperationRecord, Run
 
 # What names a call that has no object of its own, as patterns of whole words.
@@ -26,22 +26,31 @@ CONTINUED = (":", ",", "\\")  # what a line ends with when its message goes on i
 
 
 def honest(case: Case) -> Verdict:
-    """Under an injected error init succeeds with a state that passes, or fails with a message of step and cause.
+    """An init that goes on after a fault succeeds with a state that passes, or fails with a message of step and cause.
 
-    It never hangs and never dies of a signal; the state after a success is judged by the other clauses.
-    Source: errno(3) and strerror(3) for the names of a cause.
+    The cause is named where a call returned an error. It never hangs, unless a call of its own never returns, and dies
+    of no signal but the one that it was sent; after a stop for a while it succeeds. The state after a success is judged
+    by the other clauses.
+    Source: errno(3) and strerror(3) for the names of a cause; systemd.kill(5) for SIGTERM, then SIGKILL.
     """
     evidence = case.evidence
-    if not kind_of(evidence.fault).fails_a_call:
+    kind = kind_of(evidence.fault)
+    if not kind.goes_on:
         raise NotApplicableError("no error was injected")
     if evidence.fired is None:
-        raise NotSeenError("the error was never injected")
+        raise NotSeenError("the fault never struck" if not kind.fails_a_call else "the error was never injected")
     run = evidence.fault_run
     if succeeded(run):
         return Verdict("pass")
-    if run.timed_out or run.hung or run.exit is None or run.exit < 0:
-        return Verdict("fail", f"with an error at '{evidence.fired.key}' init {ending(run)}")
-    return Verdict.of(_unsaid(case, run, evidence.fired))
+    what = "an error" if kind.fails_a_call else f"the fault '{kind.name}'"
+    if run.timed_out and kind.may_time_out and not run.hung:
+        return Verdict("pass")
+    died_of = signal_name(-run.exit) if run.exit is not None and run.exit < 0 and not run.timed_out else ""
+    if died_of and died_of in kind.dies_of:
+        return Verdict("pass")
+    if run.timed_out or run.hung or run.exit is None or died_of or kind.owes == SUCCESS:
+        return Verdict("fail", f"with {what} at '{evidence.fired.key}' init {ending(run)}")
+    return Verdict.of(_unsaid(case, run, evidence.fired) if kind.owes == MESSAGE else [])
 
 
 def _unsaid(case: Case, run: Run, struck: OperationRecord) -> list[str]:
@@ -50,13 +59,20 @@ def _unsaid(case: Case, run: Run, struck: OperationRecord) -> list[str]:
     if not said:
         return [f"init {ending(run)}, so nobody learns what failed"]
     operation = run.operations[struck.n - 1]
+    step = case.family.steps_of(run.operations)[struck.n - 1]
+    if not kind_of(case.evidence.fault).fails_a_call:
+        words = "|".join([case.family.step_words[step], re.escape(operation.program), *_names(operation)])
+        if any(_holds(message, words) for message in said):
+            return []
+        return [
+            f"neither '{operation.object}' nor '{operation.program}' nor the step ({step}) is named: init {ending(run)}"
+        ]
     name = operation.detail.get("errno", "")
     text = os.strerror(getattr(errno, name)) if hasattr(errno, name) else name
     names = "|".join([re.escape(text), re.escape(name), *([CAUSE_WORDS[name]] if name in CAUSE_WORDS else [])])
     causes = [message for message in said if _holds(message, names)]
     if not causes:
         return [f"the cause ({name}, '{text}') is not named: init {ending(run)}"]
-    step = case.family.steps_of(run.operations)[struck.n - 1]
     words = "|".join([case.family.step_words[step], *_names(operation)])
     if any(_holds(message, words) for message in causes):
         return []

@@ -146,7 +146,7 @@ def _hanging_daemons(case: Case) -> list[str]:
     """What a daemon made of SIGTERM ahead of one more init: that is a shutdown, and owes an orderly end."""
     evidence = case.evidence
     # One that an error lasts for may fail at its end as well, but not hang.
-    owes_success = not kind_of(evidence.fault).fails_a_call or evidence.fault_run not in evidence.reinits
+    owes_success = not kind_of(evidence.fault).goes_on or evidence.fault_run not in evidence.reinits
     return [
         f"before one more init the daemon {ending(stop)}"
         for stop in evidence.stops

@@ -7,9 +7,13 @@ clause or a report has to know of them, is in model/fault.py.
 from collections.abc import Mapping
 
 from crashinit.faults.errno import FailedCall
-from crashinit.faults.fault import Fault, Way
+from crashinit.faults.fault import Acting, Fault, Way
+from crashinit.faults.hang import Hanging
 from crashinit.faults.kill import Kill
+from crashinit.faults.signals import SIGNALS, ChildKilled
 
-FAULTS: Mapping[str, Fault] = {fault.kind.name: fault for fault in (Kill(), FailedCall())}
+FAULTS: Mapping[str, Fault] = {
+    fault.kind.name: fault for fault in (Kill(), FailedCall(), *SIGNALS, ChildKilled(), Hanging())
+}
 
-__all__ = ["FAULTS", "Fault", "Way"]
+__all__ = ["FAULTS", "Acting", "Fault", "Way"]

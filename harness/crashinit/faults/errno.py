@@ -1,7 +1,7 @@
 """A call returns an error instead of running: once, or each time that it comes from then on."""
 
 from crashinit.adapters.driven import GRACE, Driven
-from crashinit.faults.fault import Way
+from crashinit.faults.fault import Acting, Way
 from crashinit.model.fault import ERRNO
 from crashinit.model.observation import Evidence, OperationRecord, Run
 from crashinit.model.trial import Trial
@@ -16,8 +16,8 @@ class FailedCall:
 
     kind = ERRNO
 
-    def ways(self, scenario: Scenario, operation: str | None) -> list[Way]:
-        possible = scenario.errnos if operation is None else errnos.errors_of(operation)
+    def ways(self, scenario: Scenario, acting: Acting | None) -> list[Way]:
+        possible = scenario.errnos if acting is None else errnos.errors_of(acting.kind)
         return [
             Way(f"{error}-{lasting}", lasting, error)
             for error in scenario.errnos

@@ -17,15 +17,27 @@ class Way:
     name: str  # the end of the trial's id
     victim: str
     error: str = ""
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Acting:
+    """What is about to happen at a boundary: an operation of this kind, by the driver itself or by a child of it."""
+
+    kind: str
+    is_the_driver: bool = True
 
 
 class Fault(Protocol):
     """A fault that strikes an init which is held at a boundary."""
 
-    kind: FaultKind
+    @property
+    def kind(self) -> FaultKind:
+        """What it means for a plan, a run and a judgement."""
+        ...
 
-    def ways(self, scenario: Scenario, operation: str | None) -> list[Way]:
-        """What a scenario does at a boundary before an operation of this kind; None: the trace has no such boundary."""
+    def ways(self, scenario: Scenario, acting: Acting | None) -> list[Way]:
+        """What a scenario does at a boundary where this is about to happen; None: the trace has no such boundary."""
         ...
 
     def strike(self, driven: Driven, gate: str, trial: Trial) -> None:

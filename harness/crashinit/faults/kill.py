@@ -1,7 +1,7 @@
 """SIGKILL: of the driver alone, or of its whole control group at once."""
 
 from crashinit.adapters.driven import Driven
-from crashinit.faults.fault import Way
+from crashinit.faults.fault import Acting, Way
 from crashinit.model.fault import KILL
 from crashinit.model.observation import Evidence
 from crashinit.model.trial import Trial
@@ -13,7 +13,7 @@ class Kill:
 
     kind = KILL
 
-    def ways(self, scenario: Scenario, operation: str | None) -> list[Way]:
+    def ways(self, scenario: Scenario, acting: Acting | None) -> list[Way]:
         return [Way(victim, victim) for victim in scenario.victims]
 
     def strike(self, driven: Driven, gate: str, trial: Trial) -> None:

@@ -4,18 +4,19 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from crashinit.contract.family import Family
-from crashinit.faults import FAULTS
-from crashinit.model.observation import OperationRecord
+from crashinit.faults import FAULTS, Acting
+from crashinit.model.observation import OperationRecord, Run
 from crashinit.model.trial import Point, Trial
 from crashinit.scenario import plan
 from crashinit.scenario.scenario import Scenario
 
 
-def trials(scenario: Scenario, operations: Sequence[OperationRecord], driver: str, family: Family) -> list[Trial]:
-    """Every trial of one scenario, in the order of the trace."""
-    kinds = {operation.key: operation.kind for operation in operations}
+def trials(scenario: Scenario, run: Run, driver: str, family: Family) -> list[Trial]:
+    """Every trial of one scenario on an init like this one, in the order of its trace."""
+    operations = run.operations
+    acting = acting_in(run)
     struck = plan.points(scenario, operations, family)
-    short = plan.slugs([*kinds, *(point.operation for point in struck)])
+    short = plan.slugs([*acting, *(point.operation for point in struck)])
     return [
         Trial(
             id="/".join(
@@ -29,11 +30,25 @@ def trials(scenario: Scenario, operations: Sequence[OperationRecord], driver: st
             victim=way.victim,
             restarts=scenario.restarts,
             error=way.error,
+            seconds=way.seconds,
             recovery=scenario.recovery,
         )
         for point in struck
-        for way in FAULTS[scenario.fault].ways(scenario, kinds.get(point.operation))
+        for way in FAULTS[scenario.fault].ways(scenario, acting.get(point.operation))
     ]
+
+
+def acting_in(run: Run) -> dict[str, Acting]:
+    """By operation, what is about to happen at its boundary."""
+    return {one.key: Acting(one.kind, one.pid == run.pid) for one in run.operations}
+
+
+def left_out(scenario: Scenario, run: Run) -> list[str]:
+    """Boundaries at which the scenario's fault has nothing to strike, as a sentence."""
+    acting = acting_in(run)
+    fault = FAULTS[scenario.fault]
+    count = 0 if scenario.step != "all" else sum(not fault.ways(scenario, one) for one in acting.values())
+    return [f"{scenario.name}: {count} operations at which '{scenario.fault}' has nothing to strike"] if count else []
 
 
 def _phase(scenario: Scenario, point: Point) -> str:

@@ -33,6 +33,13 @@ Calls (all times in seconds, all binary data in base64):
     gate_kill(gate, victim)        SIGKILL "process" (the command alone) or "tree" (its whole cgroup, at once) and
                                    wait until the victims are gone; stopped survivors go on;
                                    -> {"survivors": [pid, ...]}
+    gate_signal(gate, signal, victim, kill_after)
+                                   a signal by its name to "process", "tree", or "child" (the process whose operation is
+                                   stopped); who catches it goes on with that operation. Who of them is there
+                                   `kill_after` seconds later is killed, unless that is null; -> state
+    gate_pause(gate, victim, seconds)
+                                   SIGSTOP to "process" or "tree", SIGCONT so many seconds later; -> state
+    gate_hang(gate)                the stopped operation never returns; -> state, when the init has ended or is ready
     gate_finish(gate)              -> the run, as model.observation.Run, without waiting for survivors, which are
                                    served until they end; `exit` is null for a daemon that is ready, and with
                                    `hung` for a command that lives on in the kernel although it was killed
@@ -51,7 +58,8 @@ At the deadline (counted while the command runs, not while it is held at a stop)
 that is there 10 s later hangs in the kernel, and its run is over. It is a deadline for the init: a daemon that is
 ready has none, and what it does then is no operation of the run.
 The last operation of a state or a run is the one reached, whether it ran or not: `detail["killed"]` names the victim
-if its process was killed before it ran, `detail["errno"]` the error that it returned instead of running.
+if its process was killed before it ran, `detail["errno"]` the error that it returned instead of running,
+`detail["signal"]` a signal that its run got before it ran, `detail["hangs"]` that it never returns.
 """
 
 import base64
@@ -71,9 +79,10 @@ from typing import Any
 
 from . import disks, exercise, facts, parts, probe, process
 from .census import TAG, Census
-from .gate import Gate, GateError
+from .gate import Gate
 from .kernel_log import KernelLog
 from .mailbox import NAME, Mailbox
+from .served import GateError
 from .transport import Pipe, Port
 
 VERSION = 1
@@ -189,6 +198,18 @@ class Agent:
     def gate_kill(self, gate: str, victim: str) -> dict[str, Any]:
         """Kill the command or all of its run."""
         return self._gate(gate).kill(victim)
+
+    def gate_signal(self, gate: str, signal: str, victim: str, kill_after: float | None = None) -> dict[str, Any]:
+        """A signal that may be caught."""
+        return self._gate(gate).signal(signal, victim, kill_after)
+
+    def gate_pause(self, gate: str, victim: str, seconds: float) -> dict[str, Any]:
+        """Stop processes for a while."""
+        return self._gate(gate).pause(victim, seconds)
+
+    def gate_hang(self, gate: str) -> dict[str, Any]:
+        """Let the held operation hang."""
+        return self._gate(gate).hang()
 
     def gate_finish(self, gate: str) -> dict[str, Any]:
         """The record of the run, which is then forgotten, unless it is a daemon's that can be stopped later."""

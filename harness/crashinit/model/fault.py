@@ -3,35 +3,72 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+SUCCESS, MESSAGE = "success", "message"
+
 
 @dataclass(frozen=True)
 class FaultKind:
     """What is done at a boundary."""
 
     name: str
-    kills: bool = False  # processes end there
-    fails_a_call: bool = False  # a call returns an error and the init goes on: it owes an honest end
+    kills: bool = False  # the init ends there, without a chance to do anything more
+    fails_a_call: bool = False  # a call returns an error, and the message of an init that fails has to name that error
+    goes_on: bool = False  # the init goes on after it: a success of that init counts, and its end has to be honest
+    owes: str = ""  # of an init that goes on: SUCCESS, or, if it fails, a MESSAGE that says where; "": nothing
+    dies_of: tuple[str, ...] = ()  # signals that such an init may end by
+    may_time_out: bool = False  # such an init may still be there at its deadline
     cuts_power: bool = False  # memory is lost, and disks keep what they may: machines get disks, and real time
     is_a_race: bool = False  # two inits at once, neither of which was struck
     # Keys of a scenario that have no effect with it, and why. They are refused: a key without an effect would mislead.
     refuses: Mapping[str, str] = field(default_factory=dict)
 
 
-KILL = FaultKind("kill", kills=True, refuses={"errnos": "a kill returns no error: 'errnos' goes with 'fault: errno'"})
+NO_ERROR = {"errnos": "'errnos' goes with 'fault: errno': no other fault returns an error"}
+NO_TIME = {"seconds": "'seconds' goes with 'fault: supervisor' and 'fault: stop'"}
+
+KILL = FaultKind(
+    "kill", kills=True, refuses={"errnos": "a kill returns no error: 'errnos' goes with 'fault: errno'", **NO_TIME}
+)
 ERRNO = FaultKind(
     "errno",
     fails_a_call=True,
-    refuses={"victims": "an error strikes a call and not a process: it has no 'victims'"},
+    goes_on=True,
+    owes=MESSAGE,
+    refuses={"victims": "an error strikes a call and not a process: it has no 'victims'", **NO_TIME},
+)
+TERM = FaultKind("term", goes_on=True, dies_of=("SIGTERM",), refuses={**NO_ERROR, **NO_TIME})
+INT = FaultKind("int", goes_on=True, dies_of=("SIGINT",), refuses={**NO_ERROR, **NO_TIME})
+SUPERVISOR = FaultKind("supervisor", goes_on=True, dies_of=("SIGTERM", "SIGKILL"), refuses=NO_ERROR)
+CHILD = FaultKind(
+    "child",
+    goes_on=True,
+    owes=MESSAGE,
+    refuses={
+        "victims": "'fault: child' kills the process that is about to act: it has no 'victims'",
+        **NO_ERROR,
+        **NO_TIME,
+    },
+)
+STOP = FaultKind("stop", goes_on=True, owes=SUCCESS, refuses=NO_ERROR)
+HANG = FaultKind(
+    "hang",
+    goes_on=True,
+    owes=MESSAGE,
+    may_time_out=True,
+    refuses={"victims": "a call hangs, and not a process: 'fault: hang' has no 'victims'", **NO_ERROR, **NO_TIME},
 )
 POWER_CUT = FaultKind(
     "power-cut",
     cuts_power=True,
     refuses={
-        key: f"a power cut strikes the whole machine: it has no '{key}'" for key in ("victims", "errnos", "recovery")
+        key: f"a power cut strikes the whole machine: it has no '{key}'"
+        for key in ("victims", "errnos", "recovery", "seconds")
     },
 )
 CONCURRENT = FaultKind("concurrent", is_a_race=True)
-KINDS: Mapping[str, FaultKind] = {kind.name: kind for kind in (KILL, ERRNO, POWER_CUT, CONCURRENT)}
+KINDS: Mapping[str, FaultKind] = {
+    kind.name: kind for kind in (KILL, ERRNO, TERM, INT, SUPERVISOR, CHILD, STOP, HANG, POWER_CUT, CONCURRENT)
+}
 
 
 def kind_of(name: str) -> FaultKind:

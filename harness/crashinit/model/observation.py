@@ -186,6 +186,7 @@ class Run(Record):
     """One run of the driver under the gate."""
 
     argv: list[str]
+    pid: int = 0  # of the command itself; 0: not recorded
     exit: int | None  # exit status; negative: ended by that signal; None: still running (a daemon, or it hung)
     timed_out: bool
     hung: bool = False  # it hangs in the kernel: seconds after SIGKILL it was still there
@@ -212,7 +213,7 @@ class Evidence(Record):
     """All that one trial left behind, enough to judge it again offline."""
 
     trial: str
-    fault: str = "kill"  # "kill", "errno", "power-cut"
+    fault: str = "kill"  # its name; model/fault.py has them all
     time: Literal["", "real", "virtual"] = ""  # what the machines' clocks followed; "": not recorded
     kernel: str = ""  # the release of the machines' kernel; "": not recorded
     same_as: str = ""  # the trial whose fault was the very same, so that it stands for this one; "": none

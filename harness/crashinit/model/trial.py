@@ -50,7 +50,7 @@ class Trial:
     setup: Setup
     point: Point
     fault: str
-    victim: str  # "process" or "tree"; of an error: "once", or "always" from then on; of a power cut: "machine"
+    victim: str  # "process", "tree", "child", "call"; of an error: "once", or "always"; of a power cut: "machine"
     restarts: int
     error: str = ""  # of fault "errno": the name of the error
     recovery: str = "init"  # or "reboot" and then init
@@ -58,14 +58,14 @@ class Trial:
     state: str = ""  # of a power cut: the crash state that it leaves; of a second one: both, "first+second"
     seed: int | None = None  # where machines repeat themselves: that of its machines; None: the run's own
     guest: str = ""  # what its machines run; "": the default guest, or the run's own
+    seconds: float = 0.0  # of fault "supervisor": from SIGTERM to SIGKILL; of "stop": how long
 
     __pydantic_config__ = ConfigDict(extra="forbid")  # what a later version plans, this one cannot do
 
     def as_json(self) -> dict[str, Any]:
         """The trial as a plan file holds it."""
-        return {
-            key: value for key, value in asdict(self).items() if (key, value) not in (("seed", None), ("guest", ""))
-        }
+        unset = {name: getattr(type(self), name) for name in ("seed", "guest", "seconds")}
+        return {key: value for key, value in asdict(self).items() if key not in unset or value != unset[key]}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "Trial":

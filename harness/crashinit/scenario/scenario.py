@@ -58,9 +58,12 @@ class Scenario(BaseModel):
         "(initialised earlier, a device with known data in it, then shut down). Of a power cut: the disks that it lies "
         "on, 'ext4' (default), 'xfs' or 'block', with '-populated' for a used root.",
     )
-    fault: Literal["kill", "errno", "power-cut"] = Field(
+    fault: Literal["kill", "term", "int", "supervisor", "child", "stop", "hang", "errno", "power-cut"] = Field(
         default="kill",
-        description="What is done at the boundary: SIGKILL, the operation fails with an error, or the power goes.",
+        description="What is done at the boundary: 'kill' (SIGKILL), 'term' and 'int' (SIGTERM, SIGINT, which a driver "
+        "may catch), 'supervisor' (SIGTERM, and SIGKILL after 'seconds'), 'child' (SIGKILL of the one process that is "
+        "about to act, if that is not the driver itself), 'stop' (SIGSTOP for 'seconds'), 'hang' (the operation does "
+        "not return), 'errno' (it fails with an error), or 'power-cut'.",
     )
     step: str | None = Field(
         default=None, description="The step to strike, 'all' for every boundary of the init; or give 'at'."
@@ -92,6 +95,14 @@ class Scenario(BaseModel):
     options: tuple[str, ...] = Field(default=(), description="Storage options beyond the adapter's own.")
     deadline: float = Field(
         default=60.0, gt=0, le=3600, strict=True, allow_inf_nan=False, description="Seconds that one init may take."
+    )
+    seconds: float = Field(
+        default=10.0,
+        gt=0,
+        le=3600,
+        strict=True,
+        allow_inf_nan=False,
+        description="With 'fault: supervisor', from SIGTERM to SIGKILL; with 'fault: stop', how long.",
     )
     restarts: int = Field(
         default=3, ge=1, le=10, strict=True, description="How many re-inits are tried before giving up."

@@ -106,7 +106,7 @@ class TrialRunner:
     def expect(self, trials: Sequence[Trial]) -> None:
         """These come together. States are looked at where one can be another's: by errors, or at several boundaries."""
         self._expected = len({trial.point.operation for trial in trials}) > 1 or any(
-            kind_of(trial.fault).fails_a_call for trial in trials
+            kind_of(trial.fault).goes_on for trial in trials
         )
 
     def run(self, trial: Trial) -> tuple[Evidence, dict[str, float]]:
@@ -183,7 +183,7 @@ class TrialRunner:
         """All that comes after the fault."""
         # An init that reports success in spite of an error has to have reached what every init must. After a reboot
         # nothing of that is left to look at: an init has to follow.
-        goes_on = kind_of(trial.fault).fails_a_call
+        goes_on = kind_of(trial.fault).goes_on
         anyhow = goes_on and trial.recovery == "init" and succeeded(run)
         # In a machine whose kernel hangs nothing can be started any more.
         hopeless = run.hung and goes_on and trial.recovery == "init"

@@ -85,10 +85,10 @@ def state_of(
     content = _content(run.operations[: struck.n])
     place = (recorded, trial.setup, trial.seed, trial.earlier, trial.earlier and trial.victim, trial.restarts, content)
     after = tuple((one.kind, one.object, tuple(sorted(one.detail.items()))) for one in changed)
-    return State(place, (kind_of(trial.fault).fails_a_call and run.exit == 0, after))
+    return State(place, (kind_of(trial.fault).goes_on and run.exit == 0, after))
 
 
-NOT_RUN = {"killed", "errno"}  # in an operation's detail: it was reached, and did not run
+NOT_RUN = {"killed", "errno", "hangs"}  # in an operation's detail: it was reached, and did not run
 
 
 def _content(operations: Sequence[OperationRecord]) -> Hashable:

@@ -92,7 +92,7 @@ def judged(provider: Provider) -> dict[str, TrialResult]:
     setup = setup_of(scenario)
     with TrialRunner(provider, adapter) as runner:
         reference, _ = runner.reference(setup)
-        trials = planned.trials(scenario, reference.fault_run.operations, "reference", adapter.kind)
+        trials = planned.trials(scenario, reference.fault_run, "reference", adapter.kind)
         return {trial.id: result_of(trial, *runner.run(trial), reference, adapter) for trial in trials}
 
 
