@@ -147,6 +147,9 @@ sys.exit(main(sys.argv[1:]))
 """
 
 
+SELECTS = ("23", "270")  # select, pselect6: <asm/unistd_64.h>
+
+
 class Terminal:
     """A command on a terminal of its own, as a user has it before him."""
 
@@ -160,6 +163,13 @@ class Terminal:
 
     def types(self, text: str) -> None:
         os.write(self._ours, text.encode())
+
+    def await_input(self) -> None:
+        """Until it waits for what is typed: of a signal that comes after the prompt and before that, readline takes
+        notice with the next key only."""
+        deadline = time.monotonic() + 60
+        while Path(f"/proc/{self.process.pid}/syscall").read_text().split()[0] not in SELECTS:
+            assert time.monotonic() < deadline, "it does not wait for input"
 
     def await_text(self, wanted: str) -> str:
         """What is shown up to that text."""
@@ -191,6 +201,7 @@ def test_ctrl_c_at_the_prompt_keeps_the_machine(terminal: Terminal) -> None:
     """The shell says how it is left, and what is typed next goes to the machine; so it does twice."""
     terminal.await_text("crashinit# ")
     for _ in range(2):
+        terminal.await_input()
         terminal.types("\x03")
         assert "the machine is gone" in terminal.await_text("crashinit# ")
     terminal.types("dmsetup version | grep -c Driver; hostname\n")
@@ -206,6 +217,7 @@ def test_ctrl_c_at_the_prompt_keeps_the_machine(terminal: Terminal) -> None:
 def test_sigterm_ends_the_shell(terminal: Terminal) -> None:
     """Only Ctrl-C is kept from ending it."""
     terminal.await_text("crashinit# ")
+    terminal.await_input()
     terminal.process.terminate()
 
     terminal.await_text("crashinit: interrupted")
