@@ -3,8 +3,8 @@
 from typing import Any
 
 import pytest
-from crashinit.contract.judge import judge, restarts
-from crashinit.model.observation import Evidence, OperationRecord, Run
+from crashinit.contract.judge import judge, outcome, restarts
+from crashinit.model.observation import Actor, Evidence, OperationRecord, Run
 
 from .builder import EXPECTATION, FAMILY, evidence, reference, run
 
@@ -162,6 +162,49 @@ def both(one: Run, other: Run) -> Evidence:
 def test_of_two_inits_the_second_may_refuse_but_not_be_lost(other: dict[str, Any], status: str) -> None:
     """One succeeds; the other succeeds or says why not."""
     assert verdict(both(run(exit=0), run(exit=0).model_copy(update=other)), "C16")[0] == status
+
+
+def test_a_second_init_that_came_is_judged_as_one_of_two_at_once() -> None:
+    """And what another owner has lost fails, whoever else came."""
+    came = Actor(name="second-init", release="after", got=["second-init"])
+    lost = run(exit=-9)
+
+    assert verdict(evidence().model_copy(update={"actor": came, "earlier": [lost]}), "C16")[0] == "fail"
+    other = Actor(name="other-owner", release="after", got=["x"], lost=["'x' was removed"])
+    assert verdict(evidence().model_copy(update={"actor": other}), "C16") == ("fail", "'x' was removed")
+
+
+REFUSED = {"exit": 1, "stderr": "the pool is busy"}
+
+
+@pytest.mark.parametrize(
+    ("release", "inits", "status"),
+    [
+        ("after", [REFUSED, {}], "pass"),
+        ("after", [{}], "pass"),
+        ("after", [{"exit": 1, "stderr": "", "stdout": ""}, {}], "fail"),
+        ("after", [{"exit": -9, "timed_out": True, "stderr": "busy"}, {}], "fail"),
+        ("after", [REFUSED, REFUSED], "fail"),
+        ("before", [REFUSED, {}], "fail"),
+        ("never", [REFUSED, REFUSED], "n/a"),
+        ("never", [{}], "pass"),
+    ],
+)
+def test_while_somebody_else_holds_a_device_an_init_may_refuse(
+    release: str, inits: list[dict[str, Any]], status: str
+) -> None:
+    """In time and with a message; once that one has gone it has to succeed."""
+    held = Actor(name="holder", release=release, got=["pool"])
+    case = evidence().model_copy(update={"actor": held, "reinits": [run(**end) for end in inits]})
+
+    assert verdict(case, "C01")[0] == status
+
+
+def test_an_actor_that_got_nothing_has_not_fired() -> None:
+    """Whatever came of the init."""
+    idle = evidence().model_copy(update={"actor": Actor(name="holder", release="after", got=[])})
+
+    assert outcome({}, idle, FAMILY) == ("not-fired", "the actor 'holder' got nothing of what it wanted")
 
 
 def test_one_of_two_inits_succeeds() -> None:

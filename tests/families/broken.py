@@ -22,6 +22,7 @@ class Broken:
     fault: str = "kill"
     victim: str = "tree"
     seconds: float = 0.0
+    actor: str = ""
     error: str = ""  # that the operation returns once, instead of another fault
     given: str = "fresh"
     recovery: str = "init"
@@ -44,7 +45,7 @@ class Broken:
         fault, victim = (ERRNO.name, "once") if self.error else (self.fault, self.victim)
         return Trial(
             self.name, self.driver, self.name, self.setup, point, fault, victim, 1, self.error, self.recovery,
-            seconds=self.seconds,
+            seconds=self.seconds, actor=self.actor, release="after" if self.actor else "",
         )  # fmt: skip
 
     @property
@@ -106,6 +107,15 @@ BROKEN = (
     Broken(
         "stop-taken-for-a-failure", "loop-dir", "C15", "mkfs.ext4 -q -F", "timeout 5 mkfs.ext4 -q -F",
         at="exec mkfs.ext4#1", fault="stop", seconds=10.0,
+    ),
+    Broken(
+        "loops-of-others-detached", "loop-dir", "C16", "    lock\n    attach", "    lock\n    losetup -D\n    attach",
+        at="exec mkfs.ext4#1", actor="other-owner",
+    ),
+    Broken(
+        "two-inits-at-once", "loop-dir", "C18", 'flock 9 || die "cannot take the lock \'$root/lock\'"', "true",
+        script="volume.sh", at="file.create state/base.json.tmp#1", fault="actor", victim="second-init",
+        actor="second-init",
     ),
     # lvm
     Broken(

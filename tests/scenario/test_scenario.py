@@ -26,6 +26,12 @@ def test_a_power_cut_strikes_a_root_on_disks_of_its_own(tmp_path: Path) -> None:
     [
         (["fault: power-cut", "given: fresh"], "a power cut needs 'given: ext4'"),
         (["fault: power-cut", "victims: [tree]"], "it has no 'victims'"),
+        (["fault: power-cut", "actor: holder"], "it has no 'actor'"),
+        (["fault: actor"], "needs an 'actor': who comes"),
+        (["actor: hodler"], "'actor' is 'hodler', but may only be 'holder'"),
+        (["release: never"], "there is no 'actor'"),
+        (["actor: holder", "recovery: reboot"], "a reboot ends every actor"),
+        (["udev: lat"], "'udev' is 'lat', but may only be"),
         (["fault: power-cut", "recovery: reboot"], "it has no 'recovery'"),
         (["errnos: [EIO]"], "'errnos' goes with 'fault: errno'"),
         (["fault: errno", "victims: [tree]"], "it has no 'victims'"),

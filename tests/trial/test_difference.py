@@ -1,7 +1,7 @@
 """Where two pieces of evidence first differ."""
 
 import pytest
-from crashinit.model.observation import Evidence, Uevent
+from crashinit.model.observation import Actor, Evidence, Uevent
 from crashinit.trial.difference import first_difference
 
 from ..contract.builder import change_pool, evidence, observe, operation, run
@@ -18,6 +18,7 @@ def test_every_part_of_the_evidence_counts() -> None:
     """A part that only one of two has is a difference, whichever it is: a later version may have more of them."""
     full = ONE.model_copy(update={"before": observe(), "earlier": [run()], "stops": [run()]})
     full = full.model_copy(update={"same_as": "other", "same_state_as": "other", "time": "virtual", "kernel": "6.1"})
+    full = full.model_copy(update={"udev": "late", "actor": Actor(name="holder", release="after", got=["x"])})
     empty: dict[str, object] = {
         "before": None,
         "fired": None,
@@ -36,6 +37,8 @@ def test_every_part_of_the_evidence_counts() -> None:
         "same_state_as": "",
         "time": "",
         "kernel": "",
+        "actor": None,
+        "udev": "",
     }
     empty |= {"fault": "errno", "trial": "another", "fault_run": run(exit=1)}
 

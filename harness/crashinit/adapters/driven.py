@@ -6,13 +6,14 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from crashinit.adapters import Adapter
+from crashinit.adapters.udev import Udev
 from crashinit.contract.said import ending, occupation, plainest, quoted, signal_name, succeeded
 from crashinit.errors import DriverError, GuestError, UsageError
 from crashinit.machine.protocol import Completed, Machine
-from crashinit.model.observation import Exercise, Observation, Run
+from crashinit.model.observation import Actor, Exercise, Observation, Run
 from crashinit.model.trial import Setup
 
 GRACE = 30.0  # seconds that the agent gets beyond the deadline of what it runs
@@ -49,6 +50,31 @@ class Seconds:
                 self.parts["guest_clock"] = machine.elapsed - begin
 
 
+class Companion(Protocol):
+    """Somebody else in the machine (beside.py)."""
+
+    def let_go(self, moment: str) -> bool:
+        """Let go if this is the moment for it; whether it has gone."""
+        ...
+
+    def apart(self, observation: Observation) -> Observation:
+        """Without what belongs to it."""
+        ...
+
+    def come(self) -> None:
+        """Take what there is."""
+        ...
+
+    def second_run(self) -> Run | None:
+        """The second init, if that is who came."""
+        ...
+
+    @property
+    def record(self) -> Actor:
+        """What the evidence keeps."""
+        ...
+
+
 class Driven:
     """The driver in one machine: its runs and what the probe sees of it."""
 
@@ -59,6 +85,9 @@ class Driven:
         self.seconds = seconds or Seconds()
         self.stops: list[Run] = []  # the ends of daemons ahead of another init
         self._daemon: str | None = None  # the gate of the daemon that runs
+        self.beside: Companion | None = None  # who else is in the machine
+        self.udev: Udev | None = None  # how udevd behaves, if not as it does
+        self.settles = False  # udevd is to be at rest before each operation of an init
 
     def begin_init(self, stop: str | int, *, reads: bool = False) -> dict[str, Any]:
         """Start the init under the gate; the gate's state when it is held, has ended, or is ready.
@@ -73,17 +102,7 @@ class Driven:
             self._run(words).check()
         argv = self.adapter.command(self.adapter.init, self.setup.options)
         try:
-            state: dict[str, Any] = self.machine.call(
-                "gate_start",
-                timeout=self.setup.deadline + GRACE,
-                argv=argv,
-                env={},
-                root=self.adapter.root,
-                deadline=self.setup.deadline,
-                stop=stop,
-                ready=self.adapter.ready.condition if self.adapter.ready else None,
-                reads=reads,
-            )
+            state: dict[str, Any] = self._start(argv, stop, reads=reads)
         except GuestError as error:
             if NO_PROGRAM in str(error):
                 raise UsageError(
@@ -92,6 +111,27 @@ class Driven:
                 ) from error
             raise
         return state
+
+    def _start(self, argv: list[str], stop: str | int, *, reads: bool, **more: Any) -> Any:
+        return self.machine.call(
+            "gate_start",
+            timeout=self.setup.deadline + GRACE,
+            argv=argv,
+            env={},
+            root=self.adapter.root,
+            deadline=self.setup.deadline,
+            stop=stop,
+            ready=self.adapter.ready.condition if self.adapter.ready else None,
+            reads=reads,
+            settles=self.settles,
+            **more,
+        )
+
+    def begin_second_init(self, patience: float) -> dict[str, Any]:
+        """Start one more init while another is held; its state when it has ended, or after so many seconds."""
+        argv = self.adapter.command(self.adapter.init, self.setup.options)
+        started: dict[str, Any] = self._start(argv, "never", reads=False, patience=patience)
+        return started
 
     def finish(self, gate: Any) -> Run:
         """The record of a gated run."""
@@ -111,6 +151,19 @@ class Driven:
             run = self.finish(self.begin_init("never", reads=reads)["gate"])
         self.seconds.guest += run.seconds
         return run
+
+    def next_init(self) -> Run:
+        """An init after the fault; who is to let go in the midst of it or after it does."""
+        self.let_go("during")
+        if self.udev:
+            self.udev.ahead_of_an_init()
+        run = self.init()
+        self.let_go("after")
+        return run
+
+    def let_go(self, moment: str) -> bool:
+        """Whoever is to let go at this moment does; whether nobody else is there then."""
+        return self.beside is None or self.beside.let_go(moment)
 
     def shutdown(self) -> Run | None:
         """The driver's own orderly end: SIGTERM for a daemon, then the shutdown command if there is one.
@@ -155,7 +208,9 @@ class Driven:
 
     def observe(self, *, digests: bool = False, after_shutdown: bool = False) -> Observation:
         """The system's state as the probe sees it now."""
-        return Observation.model_validate(self._ask("probe", {"digests": digests, "after_shutdown": after_shutdown}))
+        asked = {"digests": digests, "after_shutdown": after_shutdown}
+        observation = Observation.model_validate(self._ask("probe", asked))
+        return self.beside.apart(observation) if self.beside else observation
 
     def facts(self) -> dict[str, Any]:
         """Digests of what the next init will find; see guest/facts.py."""

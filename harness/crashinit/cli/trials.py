@@ -55,6 +55,9 @@ OPTION_OF = {
     "deadline": "--deadline",
     "fault": "--fault",
     "seconds": "--seconds",
+    "actor": "--actor",
+    "release": "--release",
+    "udev": "--udev",
 }
 UNNAMED_IN_IDS = ("fresh", "init")  # values that the name of an exploration, and so its trials' ids, leave out
 
@@ -160,6 +163,7 @@ class FaultName(StrEnum):
     CHILD = "child"
     STOP = "stop"
     HANG = "hang"
+    ACTOR = "actor"
     ERRNO = "errno"
     POWER_CUT = "power-cut"
 
@@ -209,6 +213,26 @@ def explore(
             "--seconds", metavar="S", help="Of 'supervisor', from SIGTERM to SIGKILL; of 'stop', how long (default 10)."
         ),
     ] = None,
+    actor: Annotated[
+        str | None,
+        typer.Option(
+            "--actor",
+            metavar="A",
+            help="Who else comes at the boundary: holder, reader, mount, second-init, other-owner, or a command.",
+        ),
+    ] = None,
+    release: Annotated[
+        str | None,
+        typer.Option(
+            "--release", metavar="R", help="When it lets go: before, during or after (default) the re-init, or never."
+        ),
+    ] = None,
+    udev: Annotated[
+        str | None,
+        typer.Option(
+            "--udev", metavar="U", help="udevd from the boundary on: settled, late, lost or stopped; default: as it is."
+        ),
+    ] = None,
     provider: Provider = ProviderName.QEMU,
     seed: Seed = None,
     guest: Guest = "",
@@ -226,6 +250,7 @@ def explore(
 ) -> int:
     """Strike every boundary of a driver's init."""
     from crashinit import adapters
+    from crashinit.model.fault import ACTORS
     from crashinit.scenario import scenario
 
     driver = adapters.changed(driver, settings or ())
@@ -243,8 +268,16 @@ def explore(
         "victims": victim,
         "recovery": recovery,
         "seconds": seconds,
+        "actor": actor,
+        "release": release,
+        "udev": udev,
         "errnos": [word.strip().upper() for word in error.split(",")] if error else None,
     }
+    beside = (
+        ""
+        if fault is FaultName.ACTOR or not actor
+        else "-".join((actor if actor in ACTORS else "command", release or "after"))
+    )
     scenarios = [
         scenario.from_options(
             {
@@ -253,7 +286,11 @@ def explore(
                     [
                         "explore",
                         fault.value,
-                        *(word for word in (root, recovery) if word and word not in UNNAMED_IN_IDS),
+                        *(
+                            word
+                            for word in (root, recovery, beside, f"udev-{udev}" if udev else "")
+                            if word and word not in UNNAMED_IN_IDS
+                        ),
                     ]
                 ),
                 "fault": fault.value,

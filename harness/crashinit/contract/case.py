@@ -53,6 +53,7 @@ class Case:
     def after_shutdown(self, *parts: str) -> Observation:
         if self.evidence.after_shutdown is None:
             self.demand_success("nothing was shut down")
+            self._demand_to_be_alone()
             raise NotSeenError("the state after shutdown was not observed")
         return _sound(self.evidence.after_shutdown, "after shutdown", parts)
 
@@ -73,11 +74,17 @@ class Case:
 
     def demand_a_shutdown(self) -> None:
         """End the clause as n/a if nothing could be shut down: one more init failed (C11), the exercise hung (C08)."""
+        self._demand_to_be_alone()
         if self.evidence.exercise is not None and self.evidence.exercise.hung:
             raise NotApplicableError("the exercise of the base hung, so nothing could be shut down after it")
         again = self.evidence.again
         if self.evidence.shutdown is None and again is not None and not succeeded(again):
             raise NotApplicableError("one more init failed, so nothing was there to be shut down")
+
+    def _demand_to_be_alone(self) -> None:
+        actor = self.evidence.actor
+        if actor and actor.got and actor.release == "never" and self.evidence.shutdown is None:
+            raise NotApplicableError(f"somebody else ('{actor.name}') is there to the end, so nothing was shut down")
 
     def metadata(self, observation: Observation) -> DriverMetadata:
         """What the driver's metadata says. Ends the clause as n/a if its format is unknown."""

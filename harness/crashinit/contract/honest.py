@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 from crashinit.contract.case import Case
 from crashinit.contract.said import ending, signal_name, succeeded
 from crashinit.contract.verdict import NotApplicableError, NotSeenError, Verdict
-from crashinit.model.fault import MESSAGE, SUCCESS, kind_of
+from crashinit.model.fault import MESSAGE, SECOND_INIT, SUCCESS, kind_of
 from crashinit.model.observation import OperationRecord, Run
 
 # What names a call that has no object of its own, as patterns of whole words.
@@ -122,11 +122,13 @@ def _holds(message: str, words: str) -> bool:
 def exclusive(case: Case) -> Verdict:
     """Of two inits at once on one root both end, at least one with success, and the state passes.
 
-    The other one may wait or refuse, with a message.
+    The other one may wait or refuse, with a message. What another owner has made is left alone.
     Source: flock(2), which a driver has for this.
     """
     evidence = case.evidence
-    if not kind_of(evidence.fault).is_a_race:
+    if evidence.actor and evidence.actor.lost:
+        return Verdict.of(evidence.actor.lost)
+    if not kind_of(evidence.fault).is_a_race and not (evidence.actor and evidence.actor.name == SECOND_INIT):
         raise NotApplicableError("no two inits ran at once")
     runs = [*evidence.earlier, evidence.fault_run]
     if len(runs) < 2:

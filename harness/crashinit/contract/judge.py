@@ -29,6 +29,8 @@ def outcome(verdicts: Mapping[str, Verdict], evidence: Evidence, family: Family)
     Only a trial whose fault fired, and of which every clause passed or is n/a with a reason, has converged. A clause
     that failed only because the harness did not supply what it needs makes the trial an error, not the driver's fault.
     """
+    if evidence.actor and not evidence.actor.got:
+        return "not-fired", f"the actor '{evidence.actor.name}' got nothing of what it wanted"
     if evidence.fired is None:
         count = len(evidence.fault_run.operations)
         after = f"after {count} operation{'' if count == 1 else 's'}"

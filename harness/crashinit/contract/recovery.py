@@ -5,8 +5,8 @@ from pathlib import PurePosixPath
 from crashinit.contract.canonical import REPEATS, Allowance, Difference, canonical, differences, mask, masked
 from crashinit.contract.case import Case
 from crashinit.contract.said import ending, succeeded
-from crashinit.contract.verdict import NotSeenError, Verdict, listed
-from crashinit.model.observation import Observation, OperationRecord
+from crashinit.contract.verdict import NotApplicableError, NotSeenError, Verdict, listed
+from crashinit.model.observation import Observation, OperationRecord, Run
 
 SHOWN = 4  # differences that a reason lists
 
@@ -14,17 +14,32 @@ SHOWN = 4  # differences that a reason lists
 def init_succeeds(case: Case) -> Verdict:
     """The first re-init, with the same command and options, ends with success within its deadline.
 
+    While somebody else holds what it needs it may refuse instead, in time and with a message; then the first one after
+    that counts.
     Source: execve(2) and wait(2) for the exit status; a process that must be killed has no success to report.
     """
     if not case.evidence.reinits:
         case.demand_a_further_init()
         raise NotSeenError("no re-init was run")
-    first = case.evidence.reinits[0]
+    first, *later = case.evidence.reinits
+    actor = case.evidence.actor
+    if actor and actor.release != "before" and _refuses(first):
+        if actor.release == "never":
+            raise NotApplicableError(f"somebody else ('{actor.name}') is there to the end, and init refuses")
+        if not later:
+            raise NotSeenError(f"no re-init was run after '{actor.name}' had gone")
+        first = later[0]
     if not succeeded(first):
         return Verdict("fail", f"the first re-init {ending(first)}")
     if first.exit is not None and first.seconds > case.expectation.deadline:
         return Verdict("fail", f"the first re-init took {first.seconds:.1f} s of {case.expectation.deadline:g} s")
     return Verdict("pass")
+
+
+def _refuses(run: Run) -> bool:
+    """Whether an init ended by itself, in time, and said something."""
+    ended = run.exit is not None and run.exit > 0 and not run.timed_out and not run.hung
+    return ended and bool(run.stderr.strip() or run.stdout.strip())
 
 
 def idempotent(case: Case) -> Verdict:
@@ -50,7 +65,11 @@ def equivalent(case: Case) -> Verdict:
 
     Source: mask.toml, which gives the reason for each difference that is allowed.
     """
-    changes = _compare(case, case.after(), case.fault_free(), "C13")
+    after = case.after()
+    actor = case.evidence.actor
+    if actor and actor.got and actor.release == "never":
+        raise NotApplicableError(f"somebody else ('{actor.name}') holds devices to the end")
+    changes = _compare(case, after, case.fault_free(), "C13")
     if changes:
         return Verdict("fail", f"the state is not that of an init without faults: {listed(changes, SHOWN)}")
     return Verdict("pass")

@@ -6,6 +6,7 @@ clause or a report has to know of them, is in model/fault.py.
 
 from collections.abc import Mapping
 
+from crashinit.faults.actor import SomebodyElse
 from crashinit.faults.errno import FailedCall
 from crashinit.faults.fault import Acting, Fault, Way
 from crashinit.faults.hang import Hanging
@@ -13,7 +14,7 @@ from crashinit.faults.kill import Kill
 from crashinit.faults.signals import SIGNALS, ChildKilled
 
 FAULTS: Mapping[str, Fault] = {
-    fault.kind.name: fault for fault in (Kill(), FailedCall(), *SIGNALS, ChildKilled(), Hanging())
+    fault.kind.name: fault for fault in (Kill(), FailedCall(), *SIGNALS, ChildKilled(), Hanging(), SomebodyElse())
 }
 
 __all__ = ["FAULTS", "Acting", "Fault", "Way"]

@@ -22,10 +22,13 @@ Calls (all times in seconds, all binary data in base64):
     disk(serial, timeout)          wait until the disk with that serial number has its node; -> {"node": "/dev/vdb"}
     mark()                         remember the kernel log's position, and (the first time) which processes there are:
                                    `probe` reports only what came later
-    gate_start(argv, env, root, deadline, stop, ready, reads)
+    gate_start(argv, env, root, deadline, stop, ready, reads, patience, settles)
                                    run a command under the gate; -> state. `ready` is for daemons, whose init is over
                                    when it is met: {"log": regular expression}, {"file": path} or {"socket": path}.
-                                   With `reads` what only asks is an operation as well, for errors to strike
+                                   With `reads` what only asks is an operation as well, for errors to strike; with
+                                   `patience` its answer comes after so many seconds, "running" if it goes on; with
+                                   `settles` udevd is at rest before each operation
+    gate_wait(gate)                wait until it is held or has ended; -> state
     gate_resume(gate, stop)        let the stopped operation run, go on to the next stop; -> state
     gate_fail(gate, errno, forever, stop)
                                    the stopped operation returns -errno instead of running; with `forever` so does
@@ -45,6 +48,9 @@ Calls (all times in seconds, all binary data in base64):
                                    `hung` for a command that lives on in the kernel although it was killed
     gate_stop(gate, deadline)      SIGTERM to a finished gate's daemon, and wait; at the deadline its cgroup is killed;
                                    -> a Run without operations, or null if there is no such daemon (any more)
+    actor_begin(kind, command)     somebody else comes, and takes something (guest/actors.py); -> {"got": [name, ...]}
+    actor_release(delay)           it lets go in so many seconds
+    actor_end()                    -> {"lost": [sentence, ...]}: what was not as it had left it
     facts(root)                    what the next init will find (guest/facts.py); -> {"digests": {name: digest},
                                    "busy": whether udevd was waited for, "rested": whether it is idle now}
     part(name)                     load a family's part of the probe, a package that the host has put beside this one
@@ -52,7 +58,7 @@ Calls (all times in seconds, all binary data in base64):
     exercise(spec)                 -> model.observation.Exercise
 
 `stop` is "never", "every", or the ordinal or the key of the operation before which to stop. A `state` is
-`{"gate": id, "state": "stopped"|"ended", "operation": {OperationRecord}|null, "processes": how many
+`{"gate": id, "state": "stopped"|"running"|"ended", "operation": {OperationRecord}|null, "processes": how many
 of the run live, "exit": int|null, "timed_out": bool}`.
 At the deadline (counted while the command runs, not while it is held at a stop) the whole cgroup is killed; a command
 that is there 10 s later hangs in the kernel, and its run is over. It is a deadline for the init: a daemon that is
@@ -78,6 +84,7 @@ from pathlib import Path
 from typing import Any
 
 from . import disks, exercise, facts, parts, probe, process
+from .beside import Beside
 from .census import TAG, Census
 from .gate import Gate
 from .kernel_log import KernelLog
@@ -102,6 +109,7 @@ class Agent:
         self._census = Census()
         self._gates: dict[str, Gate] = {}
         self._started = 0
+        self._beside: Beside | None = None
         self._delays: random.Random | None = None
 
     def hello(self, clock: float | None = None, entropy: str = "", delays: str = "") -> dict[str, Any]:
@@ -177,13 +185,21 @@ class Agent:
         env: Mapping[str, str] | None = None,
         ready: Mapping[str, str] | None = None,
         reads: bool = False,
+        patience: float | None = None,
+        settles: bool = False,
     ) -> dict[str, Any]:
         """Start a command under a gate of its own."""
         self._started += 1
-        gate = Gate(str(self._started), argv, root, deadline, stop, ready, reads=reads, delay=self._delay)
-        state = gate.start(env or {})
+        gate = Gate(
+            str(self._started), argv, root, deadline, stop, ready, reads=reads, delay=self._delay, settles=settles
+        )
+        state = gate.start(env or {}, patience)
         self._gates[gate.ident] = gate
         return state
+
+    def gate_wait(self, gate: str) -> dict[str, Any]:
+        """Wait for one that goes on."""
+        return self._gate(gate).wait()
 
     def gate_resume(self, gate: str, stop: str | int = "never") -> dict[str, Any]:
         """Let the held operation run."""
@@ -222,6 +238,20 @@ class Agent:
         """End a daemon."""
         found = self._gates.pop(gate, None)
         return found.stop(deadline) if found else None
+
+    def actor_begin(self, kind: str, command: str = "") -> dict[str, Any]:
+        """Somebody else comes."""
+        self._beside = Beside(kind, command)
+        return {"got": self._beside.got()}
+
+    def actor_release(self, delay: float = 0.0) -> None:
+        """It is to go."""
+        if self._beside:
+            self._beside.let_go(delay)
+
+    def actor_end(self) -> dict[str, Any]:
+        """It has gone."""
+        return {"lost": self._beside.lost() if self._beside else []}
 
     def facts(self, root: str) -> dict[str, Any]:
         """What a driver leaves, in a few milliseconds."""

@@ -24,8 +24,11 @@ KILL_CHECK = 0.02  # seconds between two looks at who of the killed is still the
 class Gate(Served):
     """One gated run. Its methods are for the agent's thread; each returns when the run is stopped or has ended."""
 
-    def start(self, env: Mapping[str, str]) -> dict[str, Any]:
-        """Start the command. Raises GateError when it cannot be started."""
+    def start(self, env: Mapping[str, str], patience: float | None = None) -> dict[str, Any]:
+        """Start the command; with `patience` return after so many seconds even if it goes on.
+
+        Raises GateError when it cannot be started.
+        """
         # e2fsprogs writes a superblock again if a second has passed since; with one time an init asks for the same each
         # time it is run (the variable is e2fsprogs' own, for its tests).
         given = environment({"E2FSPROGS_FAKE_TIME": str(int(time.time())), **env})
@@ -46,9 +49,9 @@ class Gate(Served):
             threading.Thread(target=self._serve, name=f"gate {self.ident}", daemon=True).start()
             trouble = line.recv(4096)
         if trouble:
-            self._wait()
+            self.wait()
             raise GateError(f"'{program}' cannot be started: {trouble.decode()}")
-        return self._wait()
+        return self.wait(patience)
 
     def resume(self, stop: str | int, number: int = 0, forever: bool = False) -> dict[str, Any]:
         """Let the held operation run, or fail with errno `number`; go on to the next stop."""
@@ -66,7 +69,7 @@ class Gate(Served):
                     self._failing[operation["kind"], operation["object"]] = number
             self._stop = stop
             self._decide(number)
-        return self._wait()
+        return self.wait()
 
     def kill(self, victim: str) -> dict[str, Any]:
         """SIGKILL the command or its whole cgroup; returns when the victims are gone, with those that live on."""
@@ -104,7 +107,7 @@ class Gate(Served):
                 self._change.wait_for(lambda: self.exit is not None or self._trouble is not None, kill_after)
                 if self.exit is None:
                     self.kill(victim)
-        return self._wait()
+        return self.wait()
 
     def pause(self, victim: str, seconds: float) -> dict[str, Any]:
         """SIGSTOP to "process" or "tree", and SIGCONT so many seconds later; who is not stopped goes on meanwhile."""
@@ -121,7 +124,7 @@ class Gate(Served):
             self._send("SIGCONT", victim)
             if self._held is held:
                 self._decide(0)
-        return self._wait()
+        return self.wait()
 
     def hang(self) -> dict[str, Any]:
         """The held operation never returns. Other processes of the run go on."""
@@ -133,7 +136,7 @@ class Gate(Served):
             self._stop = "never"
             self._clock.go()
             self._wake_thread()
-        return self._wait()
+        return self.wait()
 
     def _held_call(self) -> Held:
         self._check()
@@ -235,14 +238,15 @@ class Gate(Served):
             "unseen": [f"{what} (calls: {count})" for what, count in sorted(self._unseen.items())],
         }
 
-    def _wait(self) -> dict[str, Any]:
+    def wait(self, patience: float | None = None) -> dict[str, Any]:
+        """Where the run is, once it is held or has ended, or after so many seconds."""
         with self._change:
-            self._change.wait_for(lambda: self.state not in (State.RUNNING, State.ANSWERED))
+            self._change.wait_for(lambda: self.state not in (State.RUNNING, State.ANSWERED), patience)
             self._check()
             held = self.state is State.HELD
             return {
                 "gate": self.ident,
-                "state": "stopped" if held else "ended",
+                "state": "stopped" if held else "running" if self.state is State.RUNNING else "ended",
                 "operation": self._records.all[-1] if held else None,
                 "processes": len(self._group.alive()),
                 "exit": self.exit,

@@ -11,6 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from pathlib import Path
 
 from . import seccomp
 from .clock import Clock
@@ -23,6 +24,8 @@ from .state import Held, State
 from .uevents import Uevents
 
 KILL_LIMIT = 10.0  # seconds that killed processes get to go away; one that hangs in the kernel never does
+UDEV_QUEUE = Path("/run/udev/queue")  # there while udevd has events to process
+SETTLE_LIMIT, SETTLE_CHECK = 2.0, 0.002  # seconds
 READY_CHECK = 0.05  # seconds between two looks at whether a daemon is ready
 
 
@@ -48,8 +51,10 @@ class Served:
         *,
         reads: bool = False,
         delay: Callable[[], float] = lambda: 0.0,
+        settles: bool = False,
     ) -> None:
-        """`delay`: seconds that the next operation waits, so that others come to run before it."""
+        """`delay`: seconds that the next operation waits, so that others come to run before it. `settles`: each waits
+        for udevd to be at rest, for a while."""
         self.ident = ident
         self.argv = list(argv)
         self.exit: int | None = None
@@ -72,6 +77,7 @@ class Served:
         self._condition = Ready(ready, self._output.files) if ready else None
         self._reads = reads
         self._delay = delay
+        self._settles = settles
         self._decoder = Decoder(root, reads=reads)
         self._unseen: Counter[str] = Counter()
         self._uevents = Uevents()
@@ -202,6 +208,8 @@ class Served:
         if operation is None:
             self._listener.go_on(call.id)
             return
+        if self._settles:
+            self._await_udev()
         if (delay := self._delay()) > 0:
             time.sleep(delay)
         what = (operation.kind, operation.object)
@@ -217,6 +225,12 @@ class Served:
             self._clock.stand()
         else:
             self._listener.go_on(call.id)
+
+    def _await_udev(self) -> None:
+        """For a while: udevd may itself wait for a device that only the next operation brings to life."""
+        end = time.monotonic() + SETTLE_LIMIT
+        while UDEV_QUEUE.exists() and time.monotonic() < end:
+            time.sleep(SETTLE_CHECK)
 
     def _answer_held_call(self) -> None:
         """Answer as the agent's thread decided."""

@@ -57,18 +57,34 @@ HANG = FaultKind(
     may_time_out=True,
     refuses={"victims": "a call hangs, and not a process: 'fault: hang' has no 'victims'", **NO_ERROR, **NO_TIME},
 )
+ACTOR = FaultKind(
+    "actor",
+    goes_on=True,
+    owes=MESSAGE,
+    refuses={"victims": "an actor strikes nobody: 'fault: actor' has no 'victims'", **NO_ERROR, **NO_TIME},
+)
 POWER_CUT = FaultKind(
     "power-cut",
     cuts_power=True,
     refuses={
         key: f"a power cut strikes the whole machine: it has no '{key}'"
-        for key in ("victims", "errnos", "recovery", "seconds")
+        for key in ("victims", "errnos", "recovery", "seconds", "actor", "release", "udev")
     },
 )
 CONCURRENT = FaultKind("concurrent", is_a_race=True)
 KINDS: Mapping[str, FaultKind] = {
-    kind.name: kind for kind in (KILL, ERRNO, TERM, INT, SUPERVISOR, CHILD, STOP, HANG, POWER_CUT, CONCURRENT)
+    kind.name: kind for kind in (KILL, ERRNO, TERM, INT, SUPERVISOR, CHILD, STOP, HANG, ACTOR, POWER_CUT, CONCURRENT)
 }
+
+# Somebody else in the machine, who comes at the boundary; any other name is a command.
+SECOND_INIT = "second-init"
+HOLDERS = ("holder", "reader", "mount")  # of the driver's devices
+OTHER_OWNER = "other-owner"
+ACTORS = (*HOLDERS, SECOND_INIT, OTHER_OWNER)
+# When udevd deals with its events, from the boundary on. The kinds of operations below make an event.
+SETTLED, LATE, LOST, STOPPED = "settled", "late", "lost", "stopped"
+MAKE_AN_EVENT = ("dm.create", "dm.resume", "dm.remove", "loop.configure", "loop.set-fd", "loop.clr-fd")
+RELEASES = ("before", "during", "after", "never")  # the re-init
 
 
 def kind_of(name: str) -> FaultKind:

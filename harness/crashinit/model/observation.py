@@ -209,6 +209,15 @@ class Exercise(Record):
     unseen: bool = False  # it failed for want of something that the harness owes, such as a tool
 
 
+class Actor(Record):
+    """Somebody else who was in the machine during a trial."""
+
+    name: str
+    release: str  # "before", "during" or "after" the re-init, or "never"
+    got: list[str]  # what it took; empty: nothing was to be had
+    lost: list[str] = []  # what was not as it had left it, as sentences
+
+
 class Evidence(Record):
     """All that one trial left behind, enough to judge it again offline."""
 
@@ -218,7 +227,9 @@ class Evidence(Record):
     kernel: str = ""  # the release of the machines' kernel; "": not recorded
     same_as: str = ""  # the trial whose fault was the very same, so that it stands for this one; "": none
     same_state_as: str = ""  # the trial whose fault left the same state: what came after the fault is that one's
-    earlier: list[Run] = []  # inits that were killed before, in the trial's order
+    earlier: list[Run] = []  # inits that were killed before, in the trial's order; or one that ran at the same time
+    actor: Actor | None = None  # who else was there
+    udev: str = ""  # how udevd behaved from the boundary on; "": as it does
     fault_run: Run  # the init in which the (last) fault was injected
     fired: OperationRecord | None  # the boundary where it struck; None: it never did
     before: Observation | None  # state before the faulted init, with digests, when the trial began on a used root

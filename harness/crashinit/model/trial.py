@@ -58,13 +58,16 @@ class Trial:
     state: str = ""  # of a power cut: the crash state that it leaves; of a second one: both, "first+second"
     seed: int | None = None  # where machines repeat themselves: that of its machines; None: the run's own
     guest: str = ""  # what its machines run; "": the default guest, or the run's own
+    actor: str = ""  # who comes at the boundary, before the fault strikes: see model/fault.py, or a command
+    release: str = ""  # when that one lets go: "before", "during" or "after" the re-init, or "never"
+    udev: str = ""  # how udevd behaves from the boundary on, adapters/udev.py; "": as it does
     seconds: float = 0.0  # of fault "supervisor": from SIGTERM to SIGKILL; of "stop": how long
 
     __pydantic_config__ = ConfigDict(extra="forbid")  # what a later version plans, this one cannot do
 
     def as_json(self) -> dict[str, Any]:
         """The trial as a plan file holds it."""
-        unset = {name: getattr(type(self), name) for name in ("seed", "guest", "seconds")}
+        unset = {name: getattr(type(self), name) for name in ("seed", "guest", "seconds", "actor", "release", "udev")}
         return {key: value for key, value in asdict(self).items() if key not in unset or value != unset[key]}
 
     @classmethod

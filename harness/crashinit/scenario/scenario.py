@@ -23,7 +23,7 @@ from pydantic import (
 from crashinit import families
 from crashinit.errors import UsageError
 from crashinit.files import refused, textfile, yamlfile
-from crashinit.model.fault import POWER_CUT, kind_of
+from crashinit.model.fault import ACTOR, ACTORS, POWER_CUT, kind_of
 from crashinit.model.trial import ON_THE_MACHINES_DISK
 from crashinit.scenario.errnos import ERRNOS, Errno
 
@@ -58,12 +58,22 @@ class Scenario(BaseModel):
         "(initialised earlier, a device with known data in it, then shut down). Of a power cut: the disks that it lies "
         "on, 'ext4' (default), 'xfs' or 'block', with '-populated' for a used root.",
     )
-    fault: Literal["kill", "term", "int", "supervisor", "child", "stop", "hang", "errno", "power-cut"] = Field(
+    fault: Literal["kill", "term", "int", "supervisor", "child", "stop", "hang", "actor", "errno", "power-cut"] = Field(
         default="kill",
         description="What is done at the boundary: 'kill' (SIGKILL), 'term' and 'int' (SIGTERM, SIGINT, which a driver "
         "may catch), 'supervisor' (SIGTERM, and SIGKILL after 'seconds'), 'child' (SIGKILL of the one process that is "
         "about to act, if that is not the driver itself), 'stop' (SIGSTOP for 'seconds'), 'hang' (the operation does "
-        "not return), 'errno' (it fails with an error), or 'power-cut'.",
+        "not return), 'errno' (it fails with an error), 'actor' (nothing but what 'actor' does), or 'power-cut'.",
+    )
+    actor: str = Field(
+        default="",
+        max_length=1000,
+        description="Who else comes at the boundary, before the fault strikes: 'holder' (opens every device), 'reader' "
+        "(reads them), 'mount' (mounts what there is, out of sight), 'second-init', 'other-owner' (makes devices of "
+        "its own), or a command for the machine's shell.",
+    )
+    release: Literal["before", "during", "after", "never"] = Field(
+        default="after", description="When the actor lets go: 'before', 'during' or 'after' the re-init, or 'never'."
     )
     step: str | None = Field(
         default=None, description="The step to strike, 'all' for every boundary of the init; or give 'at'."
@@ -91,6 +101,12 @@ class Scenario(BaseModel):
     )
     recovery: Recovery = Field(
         default="init", description="What follows the fault: 'init' again at once, or a 'reboot' and then init."
+    )
+    udev: Literal["default", "settled", "late", "lost", "stopped"] = Field(
+        default="default",
+        description="When udevd deals with its events, from the boundary on: as it does ('default'), before each "
+        "further operation ('settled'), a second after the next init began ('late'), all but the one that the "
+        "operation makes ('lost'), or not before all inits have ended ('stopped').",
     )
     options: tuple[str, ...] = Field(default=(), description="Storage options beyond the adapter's own.")
     deadline: float = Field(
@@ -162,6 +178,17 @@ class Scenario(BaseModel):
         if self.steps and self.step != "all":
             raise ValueError("'steps' narrows 'step: all', and goes with nothing else")
         kind = kind_of(self.fault)
+        if self.fault == ACTOR.name and not self.actor:
+            raise ValueError("'fault: actor' needs an 'actor': who comes")
+        if self.actor and self.actor not in ACTORS and not set(self.actor) & set(" /"):
+            raise ValueError(
+                f"'actor' is '{self.actor}', but may only be {', '.join(map(repr, ACTORS))}, or a command: a path, or "
+                "more than one word"
+            )
+        if "release" in self.model_fields_set and not self.actor:
+            raise ValueError("'release' says when an actor lets go, and there is no 'actor'")
+        if self.actor and self.recovery == "reboot":
+            raise ValueError("a reboot ends every actor: 'actor' goes with 'recovery: init'")
         for key in self.model_fields_set & kind.refuses.keys():
             raise ValueError(kind.refuses[key])
         if kind.cuts_power and self.given in ON_THE_MACHINES_DISK:

@@ -18,6 +18,7 @@ from crashinit.machine.protocol import Machine, Provider, Template, Time
 from crashinit.model.fault import kind_of
 from crashinit.model.observation import Evidence, Observation, OperationRecord, Run
 from crashinit.model.trial import Point, Setup, Trial
+from crashinit.trial import company
 from crashinit.trial.recording import Recording, begin
 from crashinit.trial.same_fault import SameFault
 from crashinit.trial.same_state import SameState, State, standing_for, state_of
@@ -139,7 +140,8 @@ class TrialRunner:
             yield recording, Driven(machine, self.adapter, trial.setup)
 
     def strike(self, driven: Driven, gate: str, trial: Trial) -> Run:
-        """The trial's fault upon an init that is held; the record of that init."""
+        """The trial's fault upon an init that is held; the record of that init. Who else is there comes before."""
+        company.gather(driven, gate, trial)
         FAULTS[trial.fault].strike(driven, gate, trial)
         run = driven.finish(gate)
         if trial.recovery == "reboot":
@@ -189,8 +191,12 @@ class TrialRunner:
         hopeless = run.hung and goes_on and trial.recovery == "init"
         restarts = 0 if hopeless else trial.restarts
         before, tolerated = recording.before, [run] if anyhow else []
+        second = company.second_run(driven)
         evidence = self._examine(driven, trial.id, run, recording.operation, before, tolerated, restarts)
-        return evidence.model_copy(update=_own(trial, recording, run))
+        own = _own(trial, recording, run)
+        own["earlier"] += second
+        own |= company.told(driven, trial)
+        return evidence.model_copy(update=own)
 
     def _state(self, trial: Trial, recording: Recording, run: Run) -> State | None:
         """The state that the fault left, but for its facts; None if it is not known, or no trial stands for another."""
@@ -221,15 +227,18 @@ class TrialRunner:
     ) -> Evidence:
         """Start the driver until it succeeds, then look at it, use it, start it once more, and shut it down."""
         digests = before is not None
+        driven.let_go("before")
         while len(reinits) < restarts and not (reinits and (succeeded(reinits[-1]) or reinits[-1].hung)):
-            reinits.append(driven.init())
+            reinits.append(driven.next_init())
+        if driven.udev:
+            driven.udev.over()
         after = _observed(driven, digests=digests, hung=any(init.hung for init in (run, *reinits)))
         again = after_again = exercise = shutdown = after_shutdown = None
         if reinits and succeeded(reinits[-1]):
-            again = driven.init()
+            again = driven.next_init()
             after_again = driven.observe(digests=digests)
             exercise = driven.exercise()
-            if not exercise.hung:
+            if not exercise.hung and driven.let_go("end"):
                 shutdown = driven.shutdown()
                 after_shutdown = driven.observe(after_shutdown=True)
         return Evidence(

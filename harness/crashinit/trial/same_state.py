@@ -78,7 +78,7 @@ def state_of(
     """
     ran = [one for one in run.operations[struck.n - 1 :] if not one.detail.keys() & NOT_RUN]
     changed = [one for one in ran if one.kind not in QUIET]
-    if trial.recovery != "init" or run.hung or any(map(gaps, (run, *earlier))):
+    if trial.recovery != "init" or trial.actor or trial.udev or run.hung or any(map(gaps, (run, *earlier))):
         return None
     if any(not _is_told(one) for one in changed) or (kind_of(trial.fault).kills and changed):
         return None

@@ -1,0 +1,42 @@
+"""What is beside the fault in a trial: somebody else in the machine, and a udevd that behaves otherwise."""
+
+from typing import Any
+
+from crashinit.adapters.beside import Beside
+from crashinit.adapters.driven import GRACE, Driven
+from crashinit.adapters.udev import Udev
+from crashinit.model.fault import SETTLED, kind_of
+from crashinit.model.observation import Run
+from crashinit.model.trial import Trial
+
+
+def gather(driven: Driven, gate: str, trial: Trial) -> None:
+    """Whoever and whatever the trial asks for is there, while the init is held, before the fault strikes."""
+    if trial.actor:
+        driven.beside = Beside(driven, trial.actor, trial.release)
+        driven.beside.come()
+    if trial.udev:
+        driven.udev = Udev(driven.machine, trial.udev)
+        driven.settles = trial.udev == SETTLED
+        goes_on = kind_of(trial.fault).goes_on
+        driven.udev.at_the_boundary(gate, trial.setup.deadline + GRACE, goes_on=goes_on)
+
+
+def second_run(driven: Driven) -> list[Run]:
+    """The second init, if that is who came, once the first has gone on or is gone."""
+    run = driven.beside.second_run() if driven.beside else None
+    return [run] if run else []
+
+
+def told(driven: Driven, trial: Trial) -> dict[str, Any]:
+    """What the evidence keeps of it: what got nothing of what it wanted has not fired."""
+    found: dict[str, Any] = {}
+    if driven.beside:
+        found["actor"] = driven.beside.record
+        if not driven.beside.record.got:
+            found["fired"] = None
+    if driven.udev:
+        found["udev"] = trial.udev
+        if not driven.udev.fired:
+            found["fired"] = None
+    return found
