@@ -100,8 +100,8 @@ BROKEN = (
         'mv "$record.tmp" "$record" || true ||', script="volume.sh", at="exec mv#1", fault="child", victim="child",
     ),
     Broken(
-        "hang-given-up-without-a-word", "loop-dir", "C15", 'mkfs.ext4 -q -F -b 4096 -E nodiscard "$device" || die',
-        '(exec 2>/dev/null; timeout -k 1 5 mkfs.ext4 -q -F "$device"; exit $?) || exit 1 ||', at="exec mkfs.ext4#1",
+        "hang-given-up-without-a-word", "loop-dir", "C15", 'must "mkfs.ext4 of \'$device\' failed" mkfs.ext4',
+        '(exec 2>/dev/null; timeout -k 1 5 mkfs.ext4 -q -F "$device"; exit $?) || exit 1; true', at="exec mkfs.ext4#1",
         fault="hang", victim="call",
     ),
     Broken(

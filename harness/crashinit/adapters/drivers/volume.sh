@@ -9,6 +9,13 @@ die() {
     exit 1
 }
 
+# Runs a command; where it fails init ends with one message that has the words $1 and what the command said.
+must() {
+    local what=$1 said
+    shift
+    said=$("$@" 2>&1) || die "$what: ${said//$'\n'/ }"
+}
+
 # One init at a time: the lock is held by all that it starts, so that the next one waits for orphans as well.
 lock() {
     mkdir -p "$root/state" || die "cannot make the directory '$root/state'"
@@ -50,16 +57,20 @@ save() {
     local record=$root/state/$1.json bytes uuid
     bytes=$(blockdev --getsize64 "$3") || die "cannot read the size of the device '$3'"
     uuid=$(uuid_of "$3") # on a line of its own: a command that fails inside the words of another one ends nothing
-    printf '{"name": "%s", "id": %s, "size": %s, "ready": true, "fstype": "%s", "uuid": "%s"}\n' \
-        "$1" "$2" "$bytes" "$4" "$uuid" >"$record.tmp" ||
-        die "cannot write the record '$record.tmp'"
+    must "cannot write the record '$record.tmp'" write_record "$record.tmp" "$1" "$2" "$bytes" "$4" "$uuid"
     sync "$record.tmp" "$root" || die "cannot sync the record '$record.tmp'"
     mv "$record.tmp" "$record" || die "cannot rename the record '$record'"
     sync "$root/state" || die "cannot sync the directory of the record '$root/state'"
 }
 
+write_record() {
+    printf '{"name": "%s", "id": %s, "size": %s, "ready": true, "fstype": "%s", "uuid": "%s"}\n' "${@:2}" >"$1"
+}
+
 uuid_of() {
-    blkid -p -s UUID -o value "$1" || die "cannot read the file system's UUID from the device '$1'"
+    # blkid(8) ends in the same way for both.
+    blkid -p -s UUID -o value "$1" ||
+        die "cannot read the file system's UUID from the device '$1': Input/output error, or no file system there"
 }
 
 # That what is mounted, or is to be, is what the record tells of. A read error is an error, and never a blank disk.
