@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
@@ -16,6 +16,7 @@ from crashinit.text.printable import one_line, printable
 if TYPE_CHECKING:
     from crashinit.baseline.known import Known
     from crashinit.report import Reports
+    from crashinit.scenario.expected import Failure
 
 OK, FAILED, INTERRUPTED, HARNESS_ERROR, USAGE_ERROR, NOTHING_RAN = range(6)
 REPORTS = Path("reports")
@@ -148,16 +149,22 @@ def run_directory(out: Path | None, name: str, *, resume: bool, force: bool) -> 
     return out or REPORTS / f"{name}-{datetime.now():%Y%m%d-%H%M%S}"
 
 
-def run_reports(directory: Path | None, *, resume: bool = False, stderr: bool = False) -> "Reports":
+def run_reports(
+    directory: Path | None, *, resume: bool = False, stderr: bool = False, quiet: bool = False
+) -> "Reports":
     from rich.console import Console
 
     from crashinit.report import listeners
 
-    return listeners(directory, console=Console(stderr=stderr), resume=resume)
+    return listeners(directory, console=Console(stderr=stderr, quiet=quiet), resume=resume)
 
 
-def exit_code(directory: Path, known: "Sequence[Known] | None" = None) -> int:
-    """The exit code that a run's results deserve, held against the failures that are known.
+def exit_code(
+    directory: Path,
+    known: "Sequence[Known] | None" = None,
+    expectations: "Mapping[str, Failure | str] | None" = None,
+) -> int:
+    """The exit code that a run's results deserve, held against the failures that are known, or that are expected.
 
     A planned trial without a result is never a pass: 2 when the run was interrupted, else 3.
     """
@@ -176,6 +183,16 @@ def exit_code(directory: Path, known: "Sequence[Known] | None" = None) -> int:
         if judgement.rotten:
             return FAILED
         outcomes = {result.outcome for result in judgement.new}
+    if expectations and not run.not_run:
+        from crashinit.scenario.expected import of_run
+
+        unmet, others = of_run(expectations, run.results)
+        for sentence in unmet:
+            say(one_line(f"not as expected: {sentence}"))
+        if unmet:
+            return FAILED
+        say(f"as expected: {len(expectations)} {'scenario' if len(expectations) == 1 else 'scenarios'}")
+        outcomes = {result.outcome for result in others}
     if outcomes & {"diverged", "not-fired"}:
         return FAILED
     if run.not_run:

@@ -91,7 +91,7 @@ def run(
     driver = adapters.changed(driver, settings or ())
     find = functools.partial(scenario.find, paths or [SCENARIOS])
     vms = machines(provider, seed, seeds, guest)
-    return _campaign(
+    return campaign(
         find,
         driver,
         vms,
@@ -105,7 +105,7 @@ def run(
     )
 
 
-def _campaign(
+def campaign(
     find: "Callable[[], Sequence[Scenario]]",
     driver: str,
     provider: str,
@@ -115,14 +115,15 @@ def _campaign(
     baseline: Path | None,
     tries: tuple[int, int, int, bool],
     *,
-    resume: bool,
-    force: bool,
+    resume: bool = False,
+    force: bool = False,
     second: int = 0,
+    quiet: bool = False,
 ) -> int:
     """A campaign with all its reports; the exit code that the results deserve."""
     from crashinit import adapters
     from crashinit.baseline.known import load
-    from crashinit.campaign import campaign
+    from crashinit.campaign import campaign as campaigns
     from crashinit.campaign.tries import HowOften
     from crashinit.report import read
     from crashinit.report.results import finished_ids
@@ -131,13 +132,17 @@ def _campaign(
 
     selected = matcher(select) if select else lambda _: True
     known = load(baseline) if baseline else None
-    directory = run_directory(out, adapters.load(driver).name, resume=resume, force=force)
+    name = adapters.load(driver).name
+    directory = run_directory(out, name, resume=resume, force=force)
     with claimed(directory, resume=resume, force=force):
         done = finished_ids(directory) if resume else None
         earlier = read(directory).results if resume else ()
-        with run_reports(directory, resume=resume) as emit:
-            campaign.run(
-                find(),
+        scenarios = [one.on(name) for one in find() if one.concerns(name)]
+        if not scenarios:
+            raise UsageError(f"no scenario expects anything of the driver '{name}': see 'expect' in them.")
+        with run_reports(directory, resume=resume, quiet=quiet) as emit:
+            campaigns.run(
+                scenarios,
                 driver,
                 provider,
                 directory,
@@ -150,7 +155,8 @@ def _campaign(
                 often=HowOften(*tries),
                 expression=select,
             )
-    return exit_code(directory, known)
+    expectations = {one.name: one.expect[name] for one in scenarios if name in one.expect}
+    return exit_code(directory, known, expectations)
 
 
 class FaultName(StrEnum):
@@ -307,7 +313,7 @@ def explore(
         for root in dict.fromkeys(roots)
     ]
     second = 0 if depth == 1 else sys.maxsize if everything else budget or BUDGET
-    return _campaign(
+    return campaign(
         lambda: scenarios,
         driver,
         machines(provider, seed, seeds, guest),

@@ -6,7 +6,10 @@ from collections.abc import Iterator
 from fnmatch import fnmatch
 from pathlib import Path
 
-KEYS = ("title", "step", "at", "steps", "fault", "victims", "phases", "errnos", "restarts", "given", "recovery")
+KEYS = (
+    "title", "step", "at", "steps", "fault", "victims", "phases", "errnos", "restarts", "given", "recovery", "actor",
+    "udev", "expect",
+)  # fmt: skip
 
 
 def below(directory: Path, left_out: list[str]) -> Iterator[Path]:

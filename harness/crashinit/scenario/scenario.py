@@ -26,6 +26,7 @@ from crashinit.files import refused, textfile, yamlfile
 from crashinit.model.fault import ACTOR, ACTORS, POWER_CUT, kind_of
 from crashinit.model.trial import ON_THE_MACHINES_DISK
 from crashinit.scenario.errnos import ERRNOS, Errno
+from crashinit.scenario.expected import Failure, Report
 
 ALL = "all"  # instead of a step: every boundary of the init
 Phase = Literal["before", "during", "after"]
@@ -57,6 +58,10 @@ class Scenario(BaseModel):
         description="The root before the faulted init: 'fresh' (empty), or 'populated' "
         "(initialised earlier, a device with known data in it, then shut down). Of a power cut: the disks that it lies "
         "on, 'ext4' (default), 'xfs' or 'block', with '-populated' for a used root.",
+    )
+    at_on: dict[str, tuple[str, ...]] = Field(
+        default={},
+        description="By driver the operations to strike there instead of 'at': drivers differ in their keys.",
     )
     fault: Literal["kill", "term", "int", "supervisor", "child", "stop", "hang", "actor", "errno", "power-cut"] = Field(
         default="kill",
@@ -124,6 +129,13 @@ class Scenario(BaseModel):
         default=3, ge=1, le=10, strict=True, description="How many re-inits are tried before giving up."
     )
 
+    report: Report | None = Field(default=None, description="The failure that this models, as somebody reported it.")
+    expect: dict[str, Failure | Literal["converged"]] = Field(
+        default={},
+        description="By driver what is expected: 'converged', or which clauses fail and what their reasons say. A run "
+        "fails where that is not met.",
+    )
+
     @model_validator(mode="before")
     @classmethod
     def _of_characters(cls, data: Any) -> Any:
@@ -175,6 +187,10 @@ class Scenario(BaseModel):
     def _one_place(self) -> Self:
         if bool(self.at) == bool(self.step):
             raise ValueError("give either 'step' or 'at'")
+        if self.at_on and not self.at:
+            raise ValueError("'at_on' says what is struck instead of 'at', and there is no 'at'")
+        if unknown := self.at_on.keys() - self.expect.keys():
+            raise ValueError(f"'at_on' names '{sorted(unknown)[0]}', of which nothing is expected in 'expect'")
         if self.steps and self.step != "all":
             raise ValueError("'steps' narrows 'step: all', and goes with nothing else")
         kind = kind_of(self.fault)
@@ -198,6 +214,14 @@ class Scenario(BaseModel):
         if not kind.cuts_power and self.given not in ON_THE_MACHINES_DISK:
             raise ValueError(f"'given: {self.given}' names disks, which only 'fault: {POWER_CUT.name}' needs")
         return self
+
+    def on(self, driver: str) -> "Scenario":
+        """The scenario as it is for this driver."""
+        return self.model_copy(update={"at": self.at_on[driver]}) if driver in self.at_on else self
+
+    def concerns(self, driver: str) -> bool:
+        """Whether it is run on this driver: one that says what it expects of drivers is for these."""
+        return not self.expect or driver in self.expect
 
 
 SCENARIOS = Path("scenarios")
