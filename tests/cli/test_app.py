@@ -21,7 +21,6 @@ from ..toys import crashinit, environment, python
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ([], "Missing command"),
         (["frobnicate"], "No such command 'frobnicate'"),
         (["run"], "Missing option '--driver'"),
         (["run", "--driver", "reference", "--bogus"], "No such option: --bogus"),
@@ -211,3 +210,23 @@ def test_a_reader_that_goes_away_is_no_error() -> None:
     process.wait()
 
     assert said == b""
+
+
+def test_the_bare_command_shows_its_help() -> None:
+    """Whoever types the name alone is told what there is, and that is no error."""
+    ended = crashinit()
+
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout == crashinit("--help").stdout
+
+
+def test_a_shell_completes_commands_and_options() -> None:
+    """Tab after the first letters of a command or an option gives those that begin so."""
+
+    def completed(words: str, at: int) -> list[str]:
+        return python(
+            "crashinit.cli", _CRASHINIT_COMPLETE="complete_bash", COMP_WORDS=words, COMP_CWORD=str(at)
+        ).stdout.split()
+
+    assert completed("crashinit tra", 1) == ["trace"]
+    assert completed("crashinit run --no-m", 2) == ["--no-merge"]

@@ -41,3 +41,5 @@ def test_schemas_are_json() -> None:
     assert {"name", "id", "size", "ready", "uuid", "fstype"} == set(found["$defs"]["StatedVolume"]["properties"])
     assert json.loads(crashinit("schema", "scenario").stdout)["properties"]["step"]
     assert json.loads(crashinit("schema", "adapter").stdout)["properties"]["volume"]
+    assert json.loads(crashinit("schema", "guest").stdout)["properties"]["suite"]
+    assert json.loads(crashinit("schema", "results").stdout)["properties"]["outcome"]

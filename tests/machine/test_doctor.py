@@ -58,3 +58,23 @@ def test_the_command_for_kvm_is_whole(tmp_path: Path, monkeypatch: pytest.Monkey
 
     assert known is not None
     assert f"(run 'chgrp kvm {device} && chmod 660 {device}')" in known.reason
+
+
+def test_the_verdict_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It says whether this host is ready, and names what is missing."""
+    assert doctor.verdict([doctor.Finding("kvm", True, "used")]) == "ready: machines run."
+    findings = [doctor.Finding("kvm", False, "", required=False), doctor.Finding("ssh", False, "", required=False)]
+    assert doctor.verdict(findings) == "ready: machines run in software emulation; the provider 'vagrant' is not."
+
+    missing = doctor.verdict([*findings, doctor.Finding("mke2fs", False, "")])
+    assert missing.startswith("not ready: mke2fs missing.")
+
+
+def test_a_kvm_that_qemu_aborts_under_is_told_in_plain_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What emulation costs and what to do about it, and none of QEMU's assertions."""
+    reason = f"{accel.NO_START}: QEMU was ended by signal 6; kvm_buf_set_msrs: Assertion `ret == cpu->n' failed."
+    monkeypatch.setattr(accel, "remembered", lambda: accel.Accel("tcg", reason))
+    (found,) = [finding for finding in doctor.examine() if finding.name == "kvm"]
+
+    assert "Assertion" not in found.text and "signal" not in found.text
+    assert "several times slower" in found.text and "nested virtualisation" in found.text

@@ -228,8 +228,11 @@ def test_a_terminal_breaks_no_word_and_no_command(tmp_path: Path) -> None:
     assert f"    {trials[0].replay} --run {out}\n" in said
     assert f"report: {out / 'report.html'}\n" in said
     assert "'same_as'" in said
-    assert "merged: 1 trial is the very fault of another trial, which stands for it;" in " ".join(said.split())
-    told = "merged: 1 trial leaves the very state that another one left, and what follows was run once; 'same_state_as'"
+    told = (
+        "1 trial was not run: each is the same fault as another trial and takes its result ('same_as' in results.jsonl)"
+    )
+    assert told in " ".join(said.split())
+    told = "1 trial was run only up to the fault: each left the same state as another trial ('same_state_as' in"
     assert told in " ".join(said.split())
     for line in said.splitlines():
         assert len(line) <= 80 or str(out) in line

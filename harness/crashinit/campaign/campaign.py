@@ -85,8 +85,12 @@ def run(
     first = [trial for trial in prepared.trials if not trial.earlier]
     chosen = [trial for trial in first if select(trial.id)]
     if dropped := len(first) - len(chosen):
-        prepared.left_out.append(f"{dropped} of the plan's {len(first)} trials: they were not selected")
-
+        took = Counter(trial.point.step or "no step" for trial in chosen)
+        taken = ", ".join(f"{step} {count}" for step, count in took.items())
+        emit(Note(f"'-k' selects {len(chosen)} of the plan's {len(first)} trials: {taken or 'none'}"))
+        prepared.left_out.append(
+            f"{dropped} of the plan's {len(first)} trials: they were not selected; those that were: {taken}"
+        )
     if not chosen:
         raise NothingRanError(f"nothing ran: none of the plan's {len(first)} trials was selected.")
     if done is None:

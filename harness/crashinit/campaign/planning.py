@@ -99,7 +99,7 @@ def _no_boundary_is_left(
     further = runner.beyond(setup, count)
     if further:
         return [f"{scenario.name}: '{further.key}', which one init came to and the one that was planned from did not"]
-    emit(Note(f"{scenario.name}: {count} boundaries; an init that was to be struck at one more ended without it"))
+    emit(Note(f"{scenario.name}: this init has {count} operations, and all are in the plan"))
     return []
 
 

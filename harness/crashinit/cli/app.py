@@ -27,7 +27,7 @@ app = typer.Typer(
     epilog="Exit codes: 0 all converged, 1 some trial diverged or did not fire, or the driver fails without a fault, "
     "2 interrupted, 3 harness error or planned trials without a result, 4 usage error, 5 nothing ran. "
     "CRASHINIT_DEBUG=1 shows the traceback of an error.",
-    add_completion=False,
+    invoke_without_command=True,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -43,11 +43,14 @@ def _version(asked: bool) -> None:
 
 @app.callback()
 def program(
+    context: typer.Context,
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
     ] = False,
 ) -> None:
-    """What goes for every command."""
+    """What goes for every command; with none, the help."""
+    if context.invoked_subcommand is None:
+        say(context.get_help())
 
 
 class ProviderName(StrEnum):

@@ -93,22 +93,28 @@ class Schema(StrEnum):
 
     SCENARIO = "scenario"
     ADAPTER = "adapter"
+    GUEST = "guest"
     RECORDS = "records"
+    RESULTS = "results"
 
 
 @app.command()
 def schema(what: Annotated[Schema, typer.Argument(help="Of what.")]) -> int:
-    """Print a JSON Schema: of scenario files, of adapter files, or of what a [records] command prints."""
-    from pydantic import BaseModel
+    """Print a JSON Schema: of a scenario, adapter or guest file, of what [records] prints, of a line of results."""
+    from pydantic import TypeAdapter
 
     from crashinit.adapters import Adapter
     from crashinit.contract.stated import StatedRecords
+    from crashinit.machine.guests.guest import Guest as GuestFile
+    from crashinit.model.events import TrialResult
     from crashinit.scenario.scenario import Scenario
 
-    models: dict[Schema, type[BaseModel]] = {
+    models: dict[Schema, type[object]] = {
         Schema.SCENARIO: Scenario,
         Schema.ADAPTER: Adapter,
+        Schema.GUEST: GuestFile,
         Schema.RECORDS: StatedRecords,
+        Schema.RESULTS: TrialResult,
     }
-    say(json.dumps(models[what].model_json_schema(), indent=2))
+    say(json.dumps(TypeAdapter(models[what]).json_schema(), indent=2))
     return OK

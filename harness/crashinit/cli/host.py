@@ -12,7 +12,7 @@ from crashinit.text.printable import one_line
 @app.command()
 def doctor() -> int:
     """What this host can do, and what is missing."""
-    from crashinit.machine.doctor import examine
+    from crashinit.machine.doctor import examine, verdict
 
     findings = examine()
     for finding in findings:
@@ -20,6 +20,7 @@ def doctor() -> int:
         say(one_line(f"{state:8} {finding.name}: {finding.text}"))
         if finding.remedy:
             say(one_line(f"{'':8} {finding.remedy}"))
+    say(one_line(verdict(findings)))
     return OK if all(finding.ok or not finding.required for finding in findings) else HARNESS_ERROR
 
 

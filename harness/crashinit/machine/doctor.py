@@ -6,6 +6,7 @@ been probed yet is reported as such.
 
 import os
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -25,6 +26,10 @@ OPTIONAL = {  # the same, for the provider 'vagrant'
     "libvirtd": "libvirt-daemon-system libvirt-daemon-driver-qemu dnsmasq-base iptables",
     "ssh": "openssh-client",
 }
+EMULATED = (
+    "Machines run in software emulation: several times slower, with the same results. "
+    "To use KVM: run on bare metal, or turn on nested virtualisation"
+)
 FREE_DISK = image.SPACE_TO_BUILD + 1024 * MIB  # bytes: an image, a template, what machines write
 FREE_MEMORY = 1024 * MIB  # bytes: two machines and the forks that wait for them
 
@@ -72,7 +77,23 @@ def _acceleration() -> Finding:
         )
     if known.name == "kvm":
         return Finding("kvm", True, f"used: {known.reason}")
-    return Finding("kvm", False, f"not used, machines run in software emulation: {known.reason}", required=False)
+    return Finding("kvm", False, f"not used: {_in_short(known.reason)}. {EMULATED}", required=False)
+
+
+def _in_short(reason: str) -> str:
+    """Why there is no KVM. QEMU's own last words are for its developers."""
+    return f"{accel.NO_START} (a virtual machine often lacks nested KVM)" if accel.NO_START in reason else reason
+
+
+def verdict(findings: Sequence[Finding]) -> str:
+    """All of it in one line: whether this host is ready, and for what."""
+    missing = [finding.name for finding in findings if finding.state == "missing"]
+    if missing:
+        return f"not ready: {', '.join(missing)} missing. Do what stands below each, then run 'crashinit doctor' again."
+    limits = [finding.name for finding in findings if finding.state == "optional"]
+    emulated = " in software emulation" if "kvm" in limits else ""
+    vagrant = "" if not {*OPTIONAL, "libvirt"} & set(limits) else "; the provider 'vagrant' is not"
+    return f"ready: machines run{emulated}{vagrant}."
 
 
 def _root() -> Finding:

@@ -45,8 +45,8 @@ ENDINGS: dict[Outcome, str] = {
     "not-fired": "did not fire",
     "error": "could not be judged",
 }
-MERGED = "'same_as' in results.jsonl names it"
-ALIKE = "'same_state_as' names it, and '--no-merge' runs all"
+MERGED = "'same_as' in results.jsonl"
+ALIKE = "'same_state_as' in results.jsonl; '--no-merge' runs all in full"
 
 
 class Progress:
@@ -293,13 +293,12 @@ def _closing(console: Console, progress: Progress, event: RunFinished, out: Path
         _say(console, f"left out: {sentence}")
     merged = sum(bool(result.same_as) for result in progress.all_results)
     if merged:
-        them = "it" if merged == 1 else "them"
-        are = many(merged, "trial is", "trials are")
-        _say(console, f"merged: {are} the very fault of another trial, which stands for {them}; {MERGED}")
+        were = many(merged, "trial was", "trials were")
+        _say(console, f"{were} not run: each is the same fault as another trial and takes its result ({MERGED})")
     alike = sum(bool(result.same_state_as) for result in progress.all_results)
     if alike:
-        leave = many(alike, "trial leaves", "trials leave")
-        _say(console, f"merged: {leave} the very state that another one left, and what follows was run once; {ALIKE}")
+        were = many(alike, "trial was", "trials were")
+        _say(console, f"{were} run only up to the fault: each left the same state as another trial ({ALIKE})")
     done, total = len(progress.all_results), progress.total
     line = Text(f"{done} of {many(total, 'trial')} in {duration(event.seconds)}: ")
     line.append_text(_counts(progress.counts))

@@ -24,6 +24,7 @@ from crashinit.machine.qemu.qemu import CMDLINE, Hardware, Kernel, Qemu, version
 DEVICE = qemu.KVM
 PROBED_MEMORY = 256 * MIB
 DEADLINE = 8.0  # seconds; under a KVM that works the kernel is up in one
+NO_START = "QEMU does not start under KVM"
 ALIVE = "crashinit: the probe is alive"  # what boot/initrd.sh prints
 
 
@@ -100,7 +101,7 @@ def probe(image: Image) -> Accel:
     try:
         qemu = Qemu(Hardware("kvm", PROBED_MEMORY), kernel, [Layer(disk, "raw")], {"ram": ram})
     except CrashinitError as problem:
-        return Accel("tcg", f"QEMU does not start under KVM: {problem}")
+        return Accel("tcg", f"{NO_START}: {problem}")
     try:
         deadline = time.monotonic() + DEADLINE
         while time.monotonic() < deadline and qemu.running():
