@@ -1,6 +1,7 @@
 """The shell at a trial's point, fed with lines as a user types them."""
 
 import base64
+import contextlib
 import io
 import os
 import pty
@@ -9,19 +10,22 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from crashinit.adapters import load
+from crashinit.adapters.driven import Driven
 from crashinit.machine.protocol import Completed, Provider
+from crashinit.model.observation import Run
 from crashinit.model.trial import Point, Setup, Trial
 from crashinit.scenario.plan import write
-from crashinit.trial import shell
+from crashinit.trial import bash
+from crashinit.trial.bash import LOOK
 from crashinit.trial.recording import Recording
 from crashinit.trial.runner import TrialRunner
-from crashinit.trial.shell import LOOK, Shell
+from crashinit.trial.shell import Shell
 
 from ..toys import environment
 
@@ -96,6 +100,40 @@ def test_an_interrupted_line_ends_alone(runner: TrialRunner, monkeypatch: pytest
     assert said.index("first") < said.index("none sleeps") < said.index("init is still held")
 
 
+@pytest.mark.xdist_group("trial")
+def test_words_show_the_way_and_what_differs(
+    runner: TrialRunner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """':trace' marks the held operation, ':next' goes one further, ':diff' names facts, ':back' is there again."""
+    monkeypatch.chdir(tmp_path)
+    healthy, _ = runner.reference(TRIAL.setup)
+    out = io.StringIO()
+    with contextlib.ExitStack() as held:
+
+        def hold() -> tuple[Recording, Driven, Callable[[], Run]]:
+            held.close()
+            recording, driven = held.enter_context(runner.held(TRIAL))
+            return recording, driven, lambda: runner.strike(driven, recording.state["gate"], TRIAL)
+
+        lines = [":trace", ":next", ":fault", ":init", ":diff", ":back", ":diff"]
+        lines += [":put /etc/hostname /x", "ls /x", ":get /x"]
+        typed = io.StringIO("".join(f"{line}\n" for line in lines))
+        Shell(TRIAL, *hold(), typed, out, healthy=healthy, back=hold).cmdloop()
+    first, *others = out.getvalue().split("crashinit# ")
+    names = ["trace", "next", "fault", "init", "diff", "back", "before", "put", "ls", "get", "end"]
+    said = dict(zip(names, others, strict=True))
+
+    marked = [line for line in said["trace"].splitlines() if line.startswith(">")]
+    following = healthy.fault_run.operations[int(marked[0].split()[1])]
+    assert [line.split(maxsplit=2)[2] for line in marked] == [TRIAL.point.operation]
+    assert said["next"] == f"init is held before operation {following.n}, '{following.key}'.\n"
+    assert said["diff"] == "nothing differs from the state after an init without faults\n"
+    assert said["back"] == first.partition(" Lines run")[0] + "\n"
+    assert len(said["before"].splitlines()) > 1
+    assert said["ls"] == "/x\n"
+    assert Path("x").read_bytes() == Path("/etc/hostname").read_bytes()
+
+
 class Here:
     """This host in the machine's place: a shell's lines need no more of one than a shell and a file."""
 
@@ -103,12 +141,18 @@ class Here:
         self._when = when  # a word of the request at which Ctrl-C is pressed, once
         self.machine = self
 
-    def run(self, *argv: str) -> Completed:
+    def run(self, *argv: str, timeout: float = 60) -> Completed:
         if self._when and self._when in " ".join(argv):
             self._when = ""
             signal.raise_signal(signal.SIGINT)
         ended = subprocess.run(argv, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
         return Completed(argv, ended.returncode, ended.stdout, ended.stderr, 0.0, timed_out=False)
+
+    def get(self, path: str) -> bytes:
+        return Path(path).read_bytes()
+
+    def put(self, data: Path, _target: str) -> None:
+        data.read_bytes()
 
     def call(self, _request: str, *, path: str, offset: int, size: int) -> dict[str, str]:
         return {"data": base64.b64encode(Path(path).read_bytes()[offset : offset + size]).decode()}
@@ -117,7 +161,7 @@ class Here:
 @pytest.mark.parametrize(
     ("line", "when", "said"),
     [
-        ("sleep 1000", "tail --pid", "\n(interrupted)\n"),
+        ("sleep 1000", "seq 20", "\n(interrupted)\n"),
         ("echo printed", "cat /", "printed\n\n(it had ended already)\n"),
         ("echo printed", "", "printed\n"),
     ],
@@ -126,16 +170,73 @@ def test_what_ctrl_c_did_is_said(
     line: str, when: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What was over is not said to go on, and the prompt stands on a line of its own, also after Ctrl-D."""
-    for name in ("START", "LOOK"):
-        monkeypatch.setattr(shell, name, getattr(shell, name).replace(shell.HERE, str(tmp_path)))
-    monkeypatch.setattr(shell, "HERE", str(tmp_path))
-    out = io.StringIO()
-    here: Any = Here(when)
-    Shell(
-        TRIAL, Recording(here, {"operation": None}, TRIAL.setup), here, lambda: None, io.StringIO(f"{line}\n"), out
-    ).cmdloop()
+    assert typed([line], Here(when), tmp_path, monkeypatch) == f"{said}crashinit# \n"
 
-    assert out.getvalue().partition("crashinit# ")[2] == f"{said}crashinit# \n"
+
+def typed(lines: list[str], machine: "Here", directory: Path, monkeypatch: pytest.MonkeyPatch, **more: Any) -> str:
+    """What these lines show, typed in a shell of this host."""
+    for name in ("START", "RUN", "LOOK"):
+        monkeypatch.setattr(bash, name, getattr(bash, name).replace(bash.HERE, str(directory)))
+    monkeypatch.setattr(bash, "HERE", str(directory))
+    out = io.StringIO()
+    here: Any = machine
+    recording = Recording(here, {"operation": None}, TRIAL.setup)
+    try:
+        Shell(
+            TRIAL, recording, here, lambda: None, io.StringIO("".join(f"{line}\n" for line in lines)), out, **more
+        ).cmdloop()
+    finally:
+        leader = int((directory / "pid").read_text()) if (directory / "pid").exists() else 0
+        if leader and Path(f"/proc/{leader}").exists():
+            os.killpg(leader, signal.SIGKILL)
+    return out.getvalue().partition("crashinit# ")[2]
+
+
+def test_one_shell_runs_all_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Variables, functions and the directory stay, also after a line that was interrupted."""
+    lines = ["cd /usr; FOO=1; f() { echo f-$1; }", "sleep 1000", 'echo "[$FOO]"; f x; pwd']
+
+    said = typed(lines, Here("sleep 1000"), tmp_path, monkeypatch)
+    assert said.replace("crashinit# ", "") == "\n(interrupted)\n[1]\nf-x\n/usr\n\n"
+
+
+def test_a_line_that_ends_the_shell_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next line gets a new shell, and people are told that it knows nothing of before."""
+    said = typed(["FOO=1; exec true", 'echo "[$FOO]"'], Here(""), tmp_path, monkeypatch).replace("crashinit# ", "")
+
+    assert said.startswith("(the machine's shell has ended:")
+    assert said.endswith("\n[]\n\n")
+
+
+def test_words_that_need_a_reference_say_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run that has kept no init without faults has nothing to compare with; a wrong use shows the right one."""
+    said = typed([":trace", ":diff", ":get", ":get 'x", ":put /nowhere /x"], Here(""), tmp_path, monkeypatch)
+
+    assert said.count("error: the run that planned this trial has kept no init without faults") == 2
+    assert ":get: get FILE [TO]" in said
+    assert "error: No closing quotation" in said
+    assert "error: '/nowhere': No such file or directory" in said
+
+
+def test_a_file_of_the_host_is_never_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """':get' makes a new file, and where there is one already it says so."""
+    (tmp_path / "there").write_text("mine")
+    source = tmp_path / "source"
+    source.write_text("the machine's")
+    lines = [f":get {source} {tmp_path / 'there'}", f":get {source} {tmp_path / 'new'}"]
+
+    said = typed(lines, Here(""), tmp_path, monkeypatch)
+    assert "there' cannot be written: File exists" in said
+    assert (tmp_path / "there").read_text() == "mine"
+    assert (tmp_path / "new").read_text() == "the machine's"
+
+
+@pytest.mark.parametrize(("text", "expected"), [("/usr/lib/os-rel", "/usr/lib/os-release"), ("setsi", "setsid")])
+def test_tab_completes_what_the_machine_has(text: str, expected: str) -> None:
+    """A command in the first place, a file anywhere."""
+    here: Any = Here("")
+
+    assert bash.Bash(here, print).completions(text, command="/" not in text) == [expected]
 
 
 # The command as the leader of a session whose terminal is its standard input: Ctrl-C typed there is a signal.

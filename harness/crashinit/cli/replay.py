@@ -1,6 +1,8 @@
 """Trials that a run has planned, done again: replay."""
 
 import functools
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -33,7 +35,10 @@ from crashinit.model.events import CONFIRM, Note
 from crashinit.text.printable import one_line
 
 if TYPE_CHECKING:
+    from crashinit.adapters.driven import Driven
+    from crashinit.model.observation import Evidence, Run
     from crashinit.model.trial import Trial
+    from crashinit.trial.recording import Recording
 
 
 @app.command()
@@ -189,20 +194,43 @@ def _failed(trials: "list[Trial]", directory: Path, clause: str | None) -> "list
 def _shell(trials: "list[Trial]", provider: str, planned: Path) -> int:
     """A shell at the one trial's point."""
     from crashinit.campaign.planning import make_runner
+    from crashinit.campaign.result import result_of
     from crashinit.model.fault import kind_of
-    from crashinit.trial.shell import Shell
+    from crashinit.trial.shell import NO_REFERENCE, Shell
 
     if len(trials) != 1:
         raise UsageError(f"'--shell' needs one trial, but this plan holds {len(trials)}: give a trial's id.")
     if kind_of(trials[0].fault).cuts_power:
         raise UsageError("'--shell' holds an init before its fault, and a power cut's trial begins after it.")
-    with (
-        make_runner(trials[0].driver, provider, planned) as runner,
-        runner.held(trials[0]) as (recording, driven),
-    ):
-        gate = recording.state["gate"]
-        Shell(trials[0], recording, driven, lambda: runner.strike(driven, gate, trials[0])).cmdloop()
+    trial, healthy = trials[0], _healthy(trials[0], planned)
+    with make_runner(trial.driver, provider, planned) as runner, ExitStack() as held:
+
+        def hold() -> "tuple[Recording, Driven, Callable[[], Run]]":
+            held.close()
+            recording, driven = held.enter_context(runner.held(trial))
+            gate = recording.state["gate"]
+            return recording, driven, lambda: runner.strike(driven, gate, trial)
+
+        def judged() -> Iterator[str]:
+            if healthy is None:
+                raise UsageError(NO_REFERENCE)
+            result = result_of(trial, *runner.run(trial), healthy, runner.adapter)
+            for clause, status in result.clauses.items():
+                yield f"{clause} {status:4} {result.clause_reasons.get(clause, '')}".rstrip()
+            yield f"{result.outcome}: {result.reason}" if result.reason else result.outcome
+
+        Shell(trial, *hold(), healthy=healthy, judge=judged, back=hold).cmdloop()
     return OK
+
+
+def _healthy(trial: "Trial", planned: Path) -> "Evidence | None":
+    """The init without faults that the run of this plan has kept, if it has."""
+    from crashinit.run import kept
+
+    try:
+        return kept.read_prepared(planned).references.get(trial.setup)
+    except UsageError:
+        return None
 
 
 def _planned(target: str, source: Path | None) -> "tuple[Path, list[Trial]]":

@@ -1,12 +1,17 @@
 """Clauses on init as a whole: it succeeds, it does so once and for all, and it ends where it should."""
 
 from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
 
 from crashinit.contract.canonical import REPEATS, Allowance, Difference, canonical, differences, mask, masked
 from crashinit.contract.case import Case
+from crashinit.contract.expectation import Expectation
 from crashinit.contract.said import ending, succeeded
 from crashinit.contract.verdict import NotApplicableError, NotSeenError, Verdict, listed
 from crashinit.model.observation import Observation, OperationRecord, Run
+
+if TYPE_CHECKING:
+    from crashinit.contract.family import Family
 
 SHOWN = 4  # differences that a reason lists
 
@@ -54,7 +59,7 @@ def idempotent(case: Case) -> Verdict:
     if not succeeded(again):
         return Verdict("fail", f"one more init {ending(again)}")
     findings = [f"one more init ran '{operation.object}'" for operation in again.operations if runs_mkfs(operation)]
-    changes = _compare(case, case.after_again(), case.after(), "C11")
+    changes = compared(case.expectation, case.family, case.after_again(), case.after(), "C11")
     if changes:
         findings.append(f"one more init changed the state: {listed(changes, SHOWN)}")
     return Verdict.of(findings)
@@ -69,7 +74,7 @@ def equivalent(case: Case) -> Verdict:
     actor = case.evidence.actor
     if actor and actor.got and actor.release == "never":
         raise NotApplicableError(f"somebody else ('{actor.name}') holds devices to the end")
-    changes = _compare(case, after, case.fault_free(), "C13")
+    changes = compared(case.expectation, case.family, after, case.fault_free(), "C13")
     if changes:
         return Verdict("fail", f"the state is not that of an init without faults: {listed(changes, SHOWN)}")
     return Verdict("pass")
@@ -80,9 +85,12 @@ def runs_mkfs(operation: OperationRecord) -> bool:
     return operation.kind == "exec" and PurePosixPath(operation.object).name.startswith(("mkfs", "mke2fs"))
 
 
-def _compare(case: Case, here: Observation, there: Observation, clause: str) -> list[Difference]:
+def compared(
+    expectation: Expectation, family: "Family", here: Observation, there: Observation, clause: str
+) -> list[Difference]:
+    """What two states do not share, without what the clause allows to differ."""
     form = min(here.format, there.format)
-    own = [Allowance(("C13",), (pattern,), REPEATS, why) for pattern, why in case.expectation.allowed.items()]
-    allowed = [*mask(), *case.family.allowed, *own]
-    states = (masked(canonical(observation, case.expectation, form), clause, allowed) for observation in (here, there))
+    own = [Allowance(("C13",), (pattern,), REPEATS, why) for pattern, why in expectation.allowed.items()]
+    allowed = [*mask(), *family.allowed, *own]
+    states = (masked(canonical(observation, expectation, form), clause, allowed) for observation in (here, there))
     return differences(*states)
