@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 WORKERS ?= 2
 OUT ?= reports/steps
 
-.PHONY: run test conditions conformance mutants alarms observer lint bench profile vagrant setup clean
+.PHONY: run test docs conditions conformance mutants alarms observer lint bench profile vagrant setup clean
 .DEFAULT_GOAL := help
 
 help:
@@ -18,6 +18,7 @@ help:
 	@echo '             SEEDS=K: in virtual time, over K seeds, each of which must show the same each time'
 	@echo 'make observer  an init of each driver under the gate and under strace: they must see the same'
 	@echo 'make lint    ruff, mypy --strict, and the order of the rooms (import-linter)'
+	@echo 'make docs    the site of the documentation, into site/; a broken link ends it'
 	@echo 'make bench   clone against cold boot, what the harness costs beside the driver, the same crash made by other means'
 	@echo 'make profile where the seconds of one trial go, on the host and in the guest'
 	@echo 'make vagrant the same trials under Vagrant and under QEMU, compared; only some with SAMPLE=words as for -k'
@@ -51,6 +52,10 @@ lint: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+docs: setup
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[docs]'
+	$(BIN)/mkdocs build
 
 test: lint
 	$(BIN)/pytest -n $(WORKERS) --dist loadgroup

@@ -22,6 +22,7 @@ from ..toys import crashinit, environment, python
     ("arguments", "said"),
     [
         (["frobnicate"], "No such command 'frobnicate'"),
+        (["rum"], "Did you mean 'run'? See 'crashinit --help'."),
         (["run"], "Missing option '--driver'"),
         (["run", "--driver", "reference", "--bogus"], "No such option: --bogus"),
         (["run", "--driver", "reference", "--provider", "xen"], "'--provider': 'xen' is not one of 'qemu'"),

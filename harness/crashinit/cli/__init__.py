@@ -41,7 +41,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         except typer.TyperException as error:
             context = getattr(error, "ctx", None)  # that of the command that was meant, as far as that is known
             command = context.command_path if context else "crashinit"
-            return fail(f"error: {_said(error).rstrip('.')}. See '{command} --help'.", USAGE_ERROR)
+            said = _said(error).rstrip(".")
+            return fail(f"error: {said}{'' if said.endswith('?') else '.'} See '{command} --help'.", USAGE_ERROR)
         except BrokenPipeError:
             # The reader went away (`crashinit trace | head`): say nothing more, not even at exit.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -193,7 +193,7 @@ def explore(
         int | None,
         typer.Option("--budget", metavar="N", min=1, help=f"With '--depth 2': how many; by default {BUDGET}."),
     ] = None,
-    everything: Annotated[bool, typer.Option("--all", help="With '--depth 2': every second crash.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="With '--depth 2': all, not a sample.")] = False,
     error: Annotated[str, typer.Option("--errno", metavar="E,...", help="With '--fault errno': only these.")] = "",
     victim: Annotated[list[str] | None, typer.Option("--victim", metavar="V", help="process or tree.")] = None,
     given: Annotated[
