@@ -55,7 +55,7 @@ lint: setup
 
 docs: setup
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[docs]'
-	$(BIN)/mkdocs build
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
 
 test: lint
 	$(BIN)/pytest -n $(WORKERS) --dist loadgroup

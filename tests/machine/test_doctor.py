@@ -77,4 +77,8 @@ def test_a_kvm_that_qemu_aborts_under_is_told_in_plain_words(monkeypatch: pytest
     (found,) = [finding for finding in doctor.examine() if finding.name == "kvm"]
 
     assert "Assertion" not in found.text and "signal" not in found.text
-    assert "several times slower" in found.text and "nested virtualisation" in found.text
+    assert "several times slower" in found.text and "nested virtualisation" in found.remedy
+
+    monkeypatch.setattr(accel, "remembered", lambda: accel.Accel("tcg", "'/dev/kvm' may not be opened (run 'x')"))
+    (found,) = [finding for finding in doctor.examine() if finding.name == "kvm"]
+    assert "(run 'x')" in found.text and not found.remedy

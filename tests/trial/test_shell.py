@@ -323,3 +323,21 @@ def test_sigterm_ends_the_shell(terminal: Terminal) -> None:
 
     terminal.await_text("crashinit: interrupted")
     assert terminal.process.wait(60) == 2
+
+
+@pytest.mark.xdist_group("trial")
+def test_tab_completes_words_and_the_machines_files(terminal: Terminal) -> None:
+    """At the prompt: a word after its colon, and what lies in the machine and not on the host."""
+    terminal.await_text("crashinit# ")
+    terminal.await_input()
+    terminal.types("mkdir -p /only-here/below; cd /only-here\n")
+    terminal.await_text("crashinit# ")
+    terminal.await_input()
+    terminal.types("ls -d bel\t\n")
+    assert "\nbelow\r" in terminal.await_text("crashinit# ")
+    terminal.await_input()
+    terminal.types(":hel\t\n")
+    assert ":trace" in terminal.await_text("crashinit# ")
+    terminal.types(":quit\n")
+
+    assert terminal.process.wait(60) == 0

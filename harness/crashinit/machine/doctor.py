@@ -26,10 +26,8 @@ OPTIONAL = {  # the same, for the provider 'vagrant'
     "libvirtd": "libvirt-daemon-system libvirt-daemon-driver-qemu dnsmasq-base iptables",
     "ssh": "openssh-client",
 }
-EMULATED = (
-    "Machines run in software emulation: several times slower, with the same results. "
-    "To use KVM: run on bare metal, or turn on nested virtualisation"
-)
+EMULATED = "Machines run in software emulation: several times slower, with the same results"
+TO_HAVE_KVM = "run on bare metal, or turn on nested virtualisation where this host is a virtual machine"
 FREE_DISK = image.SPACE_TO_BUILD + 1024 * MIB  # bytes: an image, a template, what machines write
 FREE_MEMORY = 1024 * MIB  # bytes: two machines and the forks that wait for them
 
@@ -41,7 +39,7 @@ class Finding:
     name: str
     ok: bool
     text: str
-    remedy: str = ""  # the command that mends it, if there is one
+    remedy: str = ""  # the command that mends it, if there is one; of KVM, words
     required: bool = True
 
     @property
@@ -77,12 +75,14 @@ def _acceleration() -> Finding:
         )
     if known.name == "kvm":
         return Finding("kvm", True, f"used: {known.reason}")
-    return Finding("kvm", False, f"not used: {_in_short(known.reason)}. {EMULATED}", required=False)
+    is_told = "(run '" in known.reason or accel.chosen() is not None  # what to do about it
+    remedy = "" if is_told else f"to have KVM: {TO_HAVE_KVM}"
+    return Finding("kvm", False, f"not used: {_in_short(known.reason)}. {EMULATED}", remedy, required=False)
 
 
 def _in_short(reason: str) -> str:
     """Why there is no KVM. QEMU's own last words are for its developers."""
-    return f"{accel.NO_START} (a virtual machine often lacks nested KVM)" if accel.NO_START in reason else reason
+    return f"{accel.NO_START}: QEMU ends at once" if accel.NO_START in reason else reason
 
 
 def verdict(findings: Sequence[Finding]) -> str:
