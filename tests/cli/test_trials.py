@@ -56,6 +56,21 @@ def test_a_run_that_is_gone_on_with_keeps_what_chose_its_trials() -> None:
     assert json.loads(Path("run/run.json").read_text())["select"] == "(mkfs) or (tree)"
 
 
+def test_a_selection_says_what_it_took(capsys: pytest.CaptureFixture[str]) -> None:
+    """How many of the plan's trials '-k' takes, and of which steps; at the beginning, and among what is left out."""
+    first = replace(planned("s/mkfs/tree"), scenario="s")
+    point = replace(first.point, step="base-create")
+    trials = [first, replace(first, id="s/base/mkfs/tree", point=point), replace(first, id="s/other")]
+    Path("s.yaml").write_text("title: kill it before mkfs\nname: s\nstep: mkfs\n")
+    Prepared(trials, {first.setup: reference()}, "tcg", []).store(Path("run"))
+    report(Path("run"), [replace(results()[0], id=trial.id) for trial in trials])
+
+    assert cli.main(["run", "s.yaml", "--driver", "reference", "--out", "run", "--resume", "-k", "mkfs"]) == 0
+    assert "'-k' selects 2 of the plan's 3 trials: mkfs 1, base-create 1" in capsys.readouterr().out
+    (left,) = json.loads(Path("run/run.json").read_text())["left_out"][-1:]
+    assert left == "1 of the plan's 3 trials: they were not selected; those that were: mkfs 1, base-create 1"
+
+
 def test_a_foreign_directory_is_refused_before_anything_runs() -> None:
     """`--out` at a directory of somebody else, or at `/`."""
     Path("scenario.yaml").write_text("title: kill it before mkfs\nstep: mkfs\n")
