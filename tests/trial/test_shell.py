@@ -72,8 +72,12 @@ def test_a_session_looks_strikes_and_starts_again(runner: TrialRunner) -> None:
 
     assert "'dm.create pool#1'" in said[0]
     assert text.index("/var/lib") < text.index("No devices found") < text.index("init is still held")
-    assert "exit status -9" in text
-    assert text.index("the fault has struck already") < text.index("exit status 0") < text.rindex("-pool")
+    assert "the init was ended by signal SIGKILL" in text
+    assert (
+        text.index("the fault has struck already")
+        < text.index("the init ended with exit status 0")
+        < text.rindex("-pool")
+    )
     assert "(exit status 1)\n\ufffd\ufffd\ufffd and after\nthere is no ':x': ':help' tells what there is." in text
 
 

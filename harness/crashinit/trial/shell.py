@@ -16,6 +16,7 @@ from typing import IO, Any, NoReturn
 
 from crashinit.adapters.driven import GRACE, Driven
 from crashinit.contract.recovery import compared
+from crashinit.contract.said import ending
 from crashinit.errors import CrashinitError, UsageError
 from crashinit.model.observation import Evidence, OperationRecord
 from crashinit.model.trial import Trial
@@ -220,7 +221,7 @@ class Shell(cmd.Cmd):
 
     def _report(self, run: Any) -> None:
         self._say((run.stdout + run.stderr).rstrip("\n"))
-        self._say(f"({len(run.operations)} operations, exit status {run.exit})")
+        self._say(one_line(f"(operations: {len(run.operations)}; the init {ending(run)})"))
 
     def _show(self, text: str) -> None:
         print(text, end="", file=self.stdout, flush=True)
