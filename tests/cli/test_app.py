@@ -222,7 +222,7 @@ def test_the_bare_command_shows_its_help() -> None:
 
 
 def test_a_shell_completes_commands_and_options() -> None:
-    """Tab after the first letters of a command or an option gives those that begin so."""
+    """Tab after the first letters of a command, an option or a driver gives those that begin so."""
 
     def completed(words: str, at: int) -> list[str]:
         return python(
@@ -231,3 +231,4 @@ def test_a_shell_completes_commands_and_options() -> None:
 
     assert completed("crashinit tra", 1) == ["trace"]
     assert completed("crashinit run --no-m", 2) == ["--no-merge"]
+    assert completed("crashinit run --driver refe", 3) == ["reference"]

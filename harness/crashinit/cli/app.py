@@ -63,7 +63,19 @@ class ProviderName(StrEnum):
     VAGRANT = "vagrant"
 
 
-Driver = Annotated[str, typer.Option("--driver", metavar="D", help="An adapter's name, or an adapter file's path.")]
+def _drivers(incomplete: str) -> list[str]:
+    """What Tab makes of the beginning of a driver's name."""
+    from crashinit import adapters
+
+    return [name for name in adapters.names() if name.startswith(incomplete)]
+
+
+Driver = Annotated[
+    str,
+    typer.Option(
+        "--driver", metavar="D", help="An adapter's name, or an adapter file's path.", autocompletion=_drivers
+    ),
+]
 Settings = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="What the adapter says otherwise, such as a file of your own."),
