@@ -231,4 +231,4 @@ def test_a_shell_completes_commands_and_options() -> None:
 
     assert completed("crashinit tra", 1) == ["trace"]
     assert completed("crashinit run --no-m", 2) == ["--no-merge"]
-    assert completed("crashinit run --driver refe", 3) == ["reference"]
+    assert completed("crashinit run --driver cry", 3) == ["crypt"]
