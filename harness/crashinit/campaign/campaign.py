@@ -8,15 +8,17 @@ import functools
 import time
 import traceback
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Generator, Mapping, Sequence, Set
 from pathlib import Path
 from types import MappingProxyType
 
 from crashinit.adapters import Adapter
 from crashinit.adapters import load as load_adapter
+from crashinit.campaign.order import by_what_they_tell
 from crashinit.campaign.planning import make_runner, planned_before, prepare
 from crashinit.campaign.result import failed, result_of
 from crashinit.campaign.second import second_faults
+from crashinit.campaign.shard import ELSEWHERE, Shard
 from crashinit.campaign.tries import (
     JUDGED,
     OFTEN,
@@ -42,6 +44,7 @@ from crashinit.model.events import (
     Outcome,
     RunExtended,
     RunFinished,
+    RunShortened,
     RunStarted,
     TrialConfirmed,
     TrialFinished,
@@ -54,6 +57,8 @@ from crashinit.scenario import plan
 from crashinit.scenario.scenario import Scenario
 from crashinit.trial.runner import TrialRunner
 from crashinit.trial.same_state import difference, is_sampled, sample, unmerged
+
+NO_TIME = "the time was over"
 
 
 def run(
@@ -70,10 +75,13 @@ def run(
     earlier: Sequence[TrialResult] = (),
     often: HowOften = OFTEN,
     expression: str = "",
+    shard: Shard | None = None,
+    limit: float | None = None,
 ) -> list[Outcome]:
     """Run the trials of these scenarios whose id is selected; the outcomes of those that ended.
 
-    `expression`: what `select` was made of, for reports.
+    `expression`: what `select` was made of, for reports. `shard`: only that share of them.
+    `limit`: seconds after which no more of them is run; those that tell most come first.
     `second`: of the re-inits of these trials, that many are struck once more, spread over all. `done`: the run in `out`
     is gone on with, by its plan, and these of its trials have ended.
     An interruption (KeyboardInterrupt) ends every machine, tells the listeners, and goes on to the caller.
@@ -93,6 +101,10 @@ def run(
         )
     if not chosen:
         raise NothingRanError(f"nothing ran: none of the plan's {len(first)} trials was selected.")
+    if shard:
+        mine = shard.of(chosen, prepared.references)
+        prepared.left_out.append(f"{len(chosen) - len(mine)} of {len(chosen)} trials: {ELSEWHERE}")
+        chosen = mine
     if done is None:
         prepared.store(out)
 
@@ -117,7 +129,9 @@ def run(
         workers,
         emit,
         more if second else None,
-        narrowed=bool(dropped) or any(scenario.steps for scenario in scenarios),
+        shard=str(shard or ""),
+        limit=limit,
+        narrowed=bool(dropped) or shard is not None or any(scenario.steps for scenario in scenarios),
         earlier=[result for result in earlier if select(result.id)],
         often=often,
         expression=expression,
@@ -138,12 +152,15 @@ def run_trials(
     earlier: Sequence[TrialResult] = (),
     often: HowOften = OFTEN,
     expression: str = "",
+    shard: str = "",
+    limit: float | None = None,
 ) -> list[Outcome]:
     """Run planned trials on this many workers and judge each as it ends; then try those again that are to be.
 
     `more` is asked after them for trials that follow from them, and what of those is left out. `recordings`: the
     directory of the run that planned them, if that is not `out`. `narrowed`: they are not all that there is.
-    `expression`: that of '-k' which chose them from the plan in `out`.
+    `expression`: that of '-k' which chose them from the plan in `out`. `shard`: which share of it they are.
+    `limit`: as for `run`.
     `earlier`: results that a run begins with which is gone on with.
     """
     adapter, machines = load_adapter(driver), get_provider(provider)
@@ -152,7 +169,7 @@ def run_trials(
     begin = time.monotonic()
     interrupted = True
 
-    def ended(units: Sequence[Sequence[Trial]], *, merges: bool = False) -> Iterator[Done | Failed]:
+    def ended(units: Sequence[Sequence[Trial]], *, merges: bool = False) -> Generator[Done | Failed]:
         make = functools.partial(make_runner, driver, provider, recordings or out, merges=merges)
         with contextlib.closing(run_groups(units, make, workers)) as messages:
             for message in messages:
@@ -162,11 +179,15 @@ def run_trials(
                     yield message
 
     def batch(trials: Sequence[Trial]) -> None:
-        units = groups([under(trial, machines) for trial in trials], prepared.references if often.merge else {})
-        for message in ended(list(units), merges=often.merge):
-            result = _judged(message, prepared, adapter, out)
-            results[result.id] = result
-            emit(TrialFinished(result))
+        in_order = groups if limit is None else by_what_they_tell
+        units = in_order([under(trial, machines) for trial in trials], prepared.references if often.merge else {})
+        with contextlib.closing(ended(list(units), merges=often.merge)) as messages:
+            for message in messages:
+                result = _judged(message, prepared, adapter, out)
+                results[result.id] = result
+                emit(TrialFinished(result))
+                if limit is not None and time.monotonic() - begin > limit:
+                    break
 
     def confirmed(result: TrialResult, known: dict[str, TrialResult]) -> None:
         """A result takes the place of the one before, for all that it stands for."""
@@ -219,19 +240,24 @@ def run_trials(
     left_out = prepared.left_out + (unmerged(prepared.references, trials) if often.merge else [])
     time_ = time_of(trials, machines)
     name, guest = apart(provider)
-    began = RunStarted(driver, name, prepared.accel, ids, left_out, narrowed, expression, time_, guest, prepared.kernel)
+    about = (driver, name, prepared.accel, ids, left_out, narrowed, expression, time_, guest, prepared.kernel)
+    began = RunStarted(*about, shard)
     emit(began)
     try:
         batch(trials)
         further: list[Trial] = []
-        if more:
+        if left := [trial.id for trial in trials if trial.id not in results]:
+            assert limit is not None
+            emit(RunShortened(left, [f"{len(left)} of {len(trials)} trials: {NO_TIME} ({limit:g} s)"]))
+        elif more:
             further, left_out = more()
             emit(RunExtended([trial.id for trial in further], left_out))
             batch(further)
         planned = list({trial.id: trial for trial in (*prepared.trials, *trials, *further)}.values())
         known = {**{result.id: result for result in earlier}, **results}
-        check(known, planned)
-        again(known, planned)
+        if not left:
+            check(known, planned)
+            again(known, planned)
         interrupted = False
     finally:
         emit(RunFinished(time.monotonic() - begin, interrupted))

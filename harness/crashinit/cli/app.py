@@ -1,6 +1,7 @@
 """The application: its options' types, its exit codes, and what every command needs."""
 
 import os
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -107,6 +108,18 @@ NoMerge = Annotated[
     bool,
     typer.Option("--no-merge", help="Run each trial in full, also where its fault leaves the state of another trial."),
 ]
+MaxTime = Annotated[
+    str,
+    typer.Option(
+        "--max-time",
+        metavar="T",
+        help="Begin no more trials after this time (90s, 5m, 1h); those that are likely to tell most come first.",
+    ),
+]
+ShardOption = Annotated[
+    str,
+    typer.Option("--shard", metavar="K/N", help="Only the share K of N of the trials; 'crashinit merge' joins them."),
+]
 Baseline = Annotated[
     Path | None, typer.Option("--baseline", metavar="FILE", help="Failures that are known (TOML); all else fails.")
 ]
@@ -141,6 +154,14 @@ def warn(sentence: str) -> None:
 def say(text: str, stream: TextIO | None = None) -> None:
     """Print a text, by default to standard output. Whatever is in it, it does nothing to the terminal."""
     print(printable(text, None), file=stream or sys.stdout)
+
+
+def seconds_of(text: str, option: str) -> float:
+    """A duration such as 90s, 5m or 1.5h, in seconds. Raises UsageError."""
+    match = re.fullmatch(r"(\d{1,6}(?:\.\d{1,3})?)(s|m|h)?", text)
+    if not match or float(match[1]) == 0:
+        raise UsageError(f"'{option}' is '{text}', but must be a time such as 90s, 5m or 1h.")
+    return float(match[1]) * {"s": 1, "m": 60, "h": 3600}[match[2] or "s"]
 
 
 def machines(provider: ProviderName, seed: int | None, seeds: int = 1, guest: str = "") -> str:

@@ -6,7 +6,20 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from crashinit.cli.app import FAILED, NOTHING_RAN, OK, RunDirectory, app, exit_code, fail, say, warn
+from crashinit.cli.app import (
+    FAILED,
+    NOTHING_RAN,
+    OK,
+    Baseline,
+    RunDirectory,
+    app,
+    exit_code,
+    fail,
+    run_reports,
+    say,
+    warn,
+)
+from crashinit.errors import UsageError
 from crashinit.text.printable import one_line
 
 if TYPE_CHECKING:
@@ -30,6 +43,49 @@ def report(
             say(str(plain.write(directory)))
     warn(Gaps(run).missing())
     return OK
+
+
+@app.command()
+def merge(
+    directories: Annotated[
+        list[Path], typer.Argument(metavar="DIR...", readable=False, help="The directories of all shards of a run.")
+    ],
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", readable=False, help="Where the whole run goes.")],
+    force: Annotated[bool, typer.Option("--force", help="Replace the results in '--out'.")] = False,
+    baseline: Baseline = None,
+) -> int:
+    """Join the shards of a run (--shard K/N) into one run with one report.
+
+    Ends as the whole run would; with 3 if a shard is missing.
+    """
+    from crashinit.baseline.known import load
+    from crashinit.campaign.shard import ELSEWHERE
+    from crashinit.model.events import RunFinished, RunStarted, TrialFinished
+    from crashinit.report import read
+    from crashinit.run import merged
+    from crashinit.run.place import claimed
+
+    runs = [read(directory) for directory in directories]
+    merged.refuse_unlike([(directory, run.shard) for directory, run in zip(directories, runs, strict=True)])
+    for directory, run in zip(directories, runs, strict=True):
+        for key in ("driver", "provider", "guest", "contract", "select"):
+            if getattr(run, key) != getattr(runs[0], key):
+                raise UsageError(f"'{directory}' and '{directories[0]}' hold runs that differ in their {key}.")
+    known = load(baseline) if baseline else None
+    first = runs[0]
+    said = dict.fromkeys(one for run in runs for one in run.left_out if not one.endswith(ELSEWHERE))
+    ids = [trial for run in runs for trial in run.planned]
+    narrowed = any("were not selected" in one or "boundaries in other steps than" in one for one in said)
+    with claimed(out, force=force):
+        merged.copy(directories, out)
+        with run_reports(out) as emit:
+            about = (first.driver, first.provider, first.accel, ids, list(said), narrowed, first.select)
+            emit(RunStarted(*about, first.time, first.guest, first.kernel))
+            for run in runs:
+                for result in run.results:
+                    emit(TrialFinished(result))
+            emit(RunFinished(sum(run.seconds or 0.0 for run in runs), any(run.interrupted for run in runs)))
+    return exit_code(out, known)
 
 
 @app.command()

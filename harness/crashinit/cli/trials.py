@@ -17,6 +17,7 @@ from crashinit.cli.app import (
     Confirm,
     Driver,
     Guest,
+    MaxTime,
     NoMerge,
     Out,
     Provider,
@@ -25,6 +26,7 @@ from crashinit.cli.app import (
     Seed,
     Seeds,
     Settings,
+    ShardOption,
     Workers,
     app,
     exit_code,
@@ -32,6 +34,7 @@ from crashinit.cli.app import (
     run_directory,
     run_reports,
     say,
+    seconds_of,
 )
 from crashinit.errors import UsageError
 from crashinit.model.events import CONFIRM
@@ -83,6 +86,8 @@ def run(
     repeat: Repeat = 0,
     seeds: Seeds = 1,
     no_merge: NoMerge = False,
+    shard: ShardOption = "",
+    max_time: MaxTime = "",
 ) -> int:
     """Run the trials of scenario files against a driver."""
     from crashinit import adapters
@@ -100,6 +105,8 @@ def run(
         select,
         baseline,
         (confirm, repeat, seeds, not no_merge),
+        shard=shard,
+        max_time=max_time,
         resume=resume,
         force=force,
     )
@@ -119,11 +126,14 @@ def campaign(
     force: bool = False,
     second: int = 0,
     quiet: bool = False,
+    shard: str = "",
+    max_time: str = "",
 ) -> int:
     """A campaign with all its reports; the exit code that the results deserve."""
     from crashinit import adapters
     from crashinit.baseline.known import load
     from crashinit.campaign import campaign as campaigns
+    from crashinit.campaign.shard import Shard
     from crashinit.campaign.tries import HowOften
     from crashinit.report import read
     from crashinit.report.results import finished_ids
@@ -132,6 +142,10 @@ def campaign(
 
     selected = matcher(select) if select else lambda _: True
     known = load(baseline) if baseline else None
+    share = Shard.parse(shard) if shard else None
+    limit = seconds_of(max_time, "--max-time") if max_time else None
+    if share and second:
+        raise UsageError("'--shard' shares out a plan, and second faults are planned only once the first have run.")
     name = adapters.load(driver).name
     directory = run_directory(out, name, resume=resume, force=force)
     with claimed(directory, resume=resume, force=force):
@@ -154,6 +168,8 @@ def campaign(
                 earlier=earlier,
                 often=HowOften(*tries),
                 expression=select,
+                shard=share,
+                limit=limit,
             )
     expectations = {one.name: one.expect[name] for one in scenarios if name in one.expect}
     return exit_code(directory, known, expectations)
@@ -253,6 +269,8 @@ def explore(
     repeat: Repeat = 0,
     seeds: Seeds = 1,
     no_merge: NoMerge = False,
+    shard: ShardOption = "",
+    max_time: MaxTime = "",
 ) -> int:
     """Strike every boundary of a driver's init."""
     from crashinit import adapters
@@ -322,6 +340,8 @@ def explore(
         select,
         baseline,
         (confirm, repeat, seeds, not no_merge),
+        shard=shard,
+        max_time=max_time,
         resume=resume,
         force=force,
         second=second,

@@ -80,11 +80,20 @@ class RunStarted:
     time: str = ""  # what the machines' clocks follow: "real", "virtual", or "mixed"; "": not recorded
     guest: str = ""  # what the machines run; "": not recorded
     kernel: str = ""  # the release of its kernel; "": not recorded
+    shard: str = ""  # which share of the plan it is, "2/5"; "": the whole
 
 
 @dataclass(frozen=True)
 class RunExtended:
     """The run goes on with trials that follow from those before."""
+
+    trials: list[str]
+    left_out: list[str]
+
+
+@dataclass(frozen=True)
+class RunShortened:
+    """The time is over: these trials will not be run in it."""
 
     trials: list[str]
     left_out: list[str]
@@ -114,5 +123,5 @@ class RunFinished:
     interrupted: bool
 
 
-Event = Note | RunStarted | RunExtended | TrialStarted | TrialFinished | TrialConfirmed | RunFinished
+Event = Note | RunStarted | RunExtended | RunShortened | TrialStarted | TrialFinished | TrialConfirmed | RunFinished
 Listener = Callable[[Event], None]

@@ -25,6 +25,7 @@ from crashinit.model.events import (
     Outcome,
     RunExtended,
     RunFinished,
+    RunShortened,
     RunStarted,
     TrialConfirmed,
     TrialFinished,
@@ -76,6 +77,10 @@ class Progress:
                 self.run = replace(
                     self.run, trials=[*self.run.trials, *trials], left_out=[*self.run.left_out, *left_out]
                 )
+            case RunShortened(trials, left_out):
+                kept = [trial for trial in self.run.trials if trial not in set(trials)]
+                self.run = replace(self.run, trials=kept, left_out=[*self.run.left_out, *left_out], narrowed=True)
+                self.running.clear()
             case TrialStarted(trial, worker):
                 self._first = self._now() if self._first is None else self._first
                 self.running[trial] = (worker, self._now())

@@ -24,6 +24,7 @@ from crashinit.model.events import (
     Event,
     RunExtended,
     RunFinished,
+    RunShortened,
     RunStarted,
     TrialConfirmed,
     TrialFinished,
@@ -56,6 +57,7 @@ class RunRecord:
     time: str = ""  # what the machines' clocks followed: "real", "virtual" or "mixed"; "": not recorded
     guest: str = ""  # what the machines ran; "": not recorded
     kernel: str = ""  # the release of its kernel; "": not recorded
+    shard: str = ""  # which share of the plan it is, "2/5"; "": the whole
 
     @property
     def not_run(self) -> list[str]:
@@ -100,6 +102,12 @@ class ResultsLog:
                 self._facts["planned"] = list(dict.fromkeys([*self._facts["planned"], *event.trials]))
                 self._facts["left_out"] = [*self._facts["left_out"], *event.left_out]
                 write_text(self._out / RUN, dump(self._facts))
+            case RunShortened():
+                gone = set(event.trials)
+                self._facts["planned"] = [trial for trial in self._facts["planned"] if trial not in gone]
+                self._facts["left_out"] = [*self._facts["left_out"], *event.left_out]
+                self._facts["narrowed"] = True
+                write_text(self._out / RUN, dump(self._facts))
             case TrialFinished(result) | TrialConfirmed(result) if self._file is not None:
                 self._append(self._file, result)
                 self._doubled |= isinstance(event, TrialConfirmed)
@@ -124,6 +132,7 @@ class ResultsLog:
             "time": event.time,
             "guest": event.guest,
             "kernel": event.kernel or earlier.get("kernel", ""),
+            "shard": event.shard,
             "started": earlier.get("started") or datetime.now(UTC).isoformat(timespec="seconds"),
             "planned": list(dict.fromkeys([*earlier.get("planned", []), *event.trials])),
             "left_out": list(dict.fromkeys([*earlier.get("left_out", []), *event.left_out])),
@@ -210,6 +219,7 @@ def read(out: Path) -> RunRecord:
         time=facts.get("time", ""),
         guest=facts.get("guest", ""),
         kernel=facts.get("kernel", ""),
+        shard=facts.get("shard", ""),
     )
 
 
