@@ -39,7 +39,7 @@ def runner(provider: Provider) -> Iterator[TrialRunner]:
         yield runner
 
 
-@pytest.mark.xdist_group("trial")
+@pytest.mark.xdist_group("shell")
 def test_a_session_looks_strikes_and_starts_again(runner: TrialRunner) -> None:
     """Lines run in the machine and keep their directory; init is held until ':fault', and runs after it."""
     lines = [
@@ -81,7 +81,7 @@ def test_a_session_looks_strikes_and_starts_again(runner: TrialRunner) -> None:
     assert "(exit status 1)\n\ufffd\ufffd\ufffd and after\nthere is no ':x': ':help' tells what there is." in text
 
 
-@pytest.mark.xdist_group("trial")
+@pytest.mark.xdist_group("shell")
 def test_an_interrupted_line_ends_alone(runner: TrialRunner, monkeypatch: pytest.MonkeyPatch) -> None:
     """Ctrl-C ends what runs in the machine; the machine, and the init that is held in it, stay."""
     out = io.StringIO()
@@ -104,7 +104,7 @@ def test_an_interrupted_line_ends_alone(runner: TrialRunner, monkeypatch: pytest
     assert said.index("first") < said.index("none sleeps") < said.index("init is still held")
 
 
-@pytest.mark.xdist_group("trial")
+@pytest.mark.xdist_group("shell")
 def test_words_show_the_way_and_what_differs(
     runner: TrialRunner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -301,7 +301,7 @@ def terminal(provider: Provider, tmp_path: Path) -> Iterator[Terminal]:
     terminal.close()
 
 
-@pytest.mark.xdist_group("trial")
+@pytest.mark.xdist_group("shell")
 def test_ctrl_c_at_the_prompt_keeps_the_machine(terminal: Terminal) -> None:
     """The shell says how it is left, and what is typed next goes to the machine; so it does twice."""
     terminal.await_text("crashinit# ")
@@ -318,7 +318,7 @@ def test_ctrl_c_at_the_prompt_keeps_the_machine(terminal: Terminal) -> None:
     assert terminal.process.wait(60) == 0
 
 
-@pytest.mark.xdist_group("trial")
+@pytest.mark.xdist_group("shell")
 def test_sigterm_ends_the_shell(terminal: Terminal) -> None:
     """Only Ctrl-C is kept from ending it."""
     terminal.await_text("crashinit# ")
@@ -329,7 +329,7 @@ def test_sigterm_ends_the_shell(terminal: Terminal) -> None:
     assert terminal.process.wait(60) == 2
 
 
-@pytest.mark.xdist_group("trial")
+@pytest.mark.xdist_group("shell")
 def test_tab_completes_words_and_the_machines_files(terminal: Terminal) -> None:
     """At the prompt: a word after its colon, and what lies in the machine and not on the host."""
     terminal.await_text("crashinit# ")
