@@ -146,7 +146,9 @@ def test_published_runs_pass_by_few_entries(out: Path, tmp_path: Path) -> None:
     path.write_text(written([stored]))
     known = load(path)
 
-    assert sum(result.outcome != "converged" for result in stored.results) > 8 * len(known)
+    failures = sum(result.outcome != "converged" for result in stored.results)
+
+    assert failures > 8 * len(known) if failures else not known
     assert len(known) < (15 if stored.driver == "containerd" else 25)
     assert passes(judge_directory(out, stored, known))
     for entry in known:
@@ -174,7 +176,9 @@ def test_one_file_serves_several_drivers(tmp_path: Path) -> None:
     path.write_text(written(runs))
     known = load(path)
 
-    assert len({entry.driver for entry in known}) == len({stored.driver for stored in runs}) >= 3
+    failing = {stored.driver for stored in runs if any(result.outcome != "converged" for result in stored.results)}
+
+    assert len({entry.driver for entry in known}) == len(failing) >= 3
     assert all(passes(judge_directory(out, stored, known)) for out, stored in zip(PUBLISHED, runs, strict=True))
 
 
