@@ -3,7 +3,7 @@
 from dataclasses import replace
 from itertools import pairwise
 
-from crashinit.campaign.order import by_what_they_tell, spread
+from crashinit.campaign.order import by_what_they_tell, scattered
 from crashinit.model.trial import Point, Trial
 
 from ..toys import planned
@@ -46,7 +46,7 @@ def test_the_order_is_the_same_each_time() -> None:
 def test_what_is_left_is_spread() -> None:
     """After any beginning no long stretch is left out."""
     units = [[trial(n, "dev.write base")] for n in range(64)]
-    order = [unit[0].point.n for unit in spread(units)]
+    order = [unit[0].point.n for unit in scattered(units)]
 
     assert sorted(order) == list(range(64))
     for count in (4, 8, 16, 32):

@@ -187,6 +187,7 @@ REFUSED = {"exit": 1, "stderr": "the pool is busy"}
         ("after", [REFUSED, REFUSED], "fail"),
         ("before", [REFUSED, {}], "fail"),
         ("never", [REFUSED, REFUSED], "n/a"),
+        ("never", [REFUSED, {}], "fail"),
         ("never", [{}], "pass"),
     ],
 )
@@ -198,6 +199,17 @@ def test_while_somebody_else_holds_a_device_an_init_may_refuse(
     case = evidence().model_copy(update={"actor": held, "reinits": [run(**end) for end in inits]})
 
     assert verdict(case, "C01")[0] == status
+
+
+@pytest.mark.parametrize(("release", "status"), [("never", "n/a"), ("after", "fail")])
+def test_who_refuses_to_the_end_owes_no_base(release: str, status: str) -> None:
+    """What was never completed is not held against an init that says so; once the other one has gone it is."""
+    held = Actor(name="holder", release=release, got=["pool"])
+    bare = evidence().after.model_copy(update={"base": None})  # type: ignore[union-attr]
+    case = evidence().model_copy(update={"actor": held, "reinits": [run(**REFUSED)] * 2, "after": bare})
+
+    assert verdict(case, "C07")[0] == status
+    assert verdict(case, "C06")[0] == ("n/a" if release == "never" else "pass")
 
 
 def test_an_actor_that_got_nothing_has_not_fired() -> None:

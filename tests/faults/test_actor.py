@@ -54,7 +54,7 @@ def test_what_comes_beside_a_fault_is_in_each_of_its_trials() -> None:
 
     assert {(trial.fault, trial.actor, trial.release) for trial in trials} == {("kill", "holder", "never")}
     assert [trial.point.n for trial in trials] == [3, 4, 5, 6, 7, 8]
-    assert planned.left_out(asked, init) == ["s: 3 operations at which 'holder' finds nothing to take"]
+    assert planned.left_out(asked, init, families.load()) == ["s: 3 operations at which 'holder' finds nothing to take"]
 
 
 def test_an_event_is_lost_only_where_one_is_made() -> None:
@@ -63,7 +63,9 @@ def test_an_event_is_lost_only_where_one_is_made() -> None:
     asked = scenario(udev="lost", victims=["tree"])
 
     assert [trial.point.n for trial in planned.trials(asked, init, "d", families.load())] == [2, 3, 6, 7, 8]
-    assert planned.left_out(asked, init) == ["s: 4 operations at which no event is made that could be lost"]
+    assert planned.left_out(asked, init, families.load()) == [
+        "s: 4 operations at which no event is made that could be lost"
+    ]
 
 
 def test_without_company_a_trial_says_nothing_of_it() -> None:

@@ -63,8 +63,11 @@ def test_results_of_other_scenarios_are_judged_as_ever() -> None:
     """An expectation speaks of its own scenario alone."""
     other = ended("diverged", "C01", scenario="other")
 
-    assert of_run({"s": EXPECTED}, [ended("diverged", "C04"), other]) == ([], [other])
-    assert of_run({"s": EXPECTED}, [other])[0] == ["s: no trial was run"]
+    shown = ended("diverged", "C04")
+
+    assert of_run({"s": EXPECTED}, [shown, other], [shown, other]) == ([], [other])
+    assert of_run({"s": EXPECTED}, [shown, other], []) == ([], [])  # a baseline knows both
+    assert of_run({"s": EXPECTED}, [other], [other])[0] == ["s: no trial was run"]
 
 
 def scenario(**more: Any) -> Scenario:

@@ -6,15 +6,18 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from crashinit.adapters import Adapter
 from crashinit.adapters.udev import Udev
 from crashinit.contract.said import ending, occupation, plainest, quoted, signal_name, succeeded
 from crashinit.errors import DriverError, GuestError, UsageError
 from crashinit.machine.protocol import Completed, Machine
-from crashinit.model.observation import Actor, Exercise, Observation, Run
+from crashinit.model.observation import Exercise, Observation, Run
 from crashinit.model.trial import Setup
+
+if TYPE_CHECKING:
+    from crashinit.adapters.beside import Beside
 
 GRACE = 30.0  # seconds that the agent gets beyond the deadline of what it runs
 USER_DATA = "crashinit-user-data"  # the device that a populated root holds
@@ -50,31 +53,6 @@ class Seconds:
                 self.parts["guest_clock"] = machine.elapsed - begin
 
 
-class Companion(Protocol):
-    """Somebody else in the machine (beside.py)."""
-
-    def let_go(self, moment: str) -> bool:
-        """Let go if this is the moment for it; whether it has gone."""
-        ...
-
-    def apart(self, observation: Observation) -> Observation:
-        """Without what belongs to it."""
-        ...
-
-    def come(self) -> None:
-        """Take what there is."""
-        ...
-
-    def second_run(self) -> Run | None:
-        """The second init, if that is who came."""
-        ...
-
-    @property
-    def record(self) -> Actor:
-        """What the evidence keeps."""
-        ...
-
-
 class Driven:
     """The driver in one machine: its runs and what the probe sees of it."""
 
@@ -85,9 +63,8 @@ class Driven:
         self.seconds = seconds or Seconds()
         self.stops: list[Run] = []  # the ends of daemons ahead of another init
         self._daemon: str | None = None  # the gate of the daemon that runs
-        self.beside: Companion | None = None  # who else is in the machine
+        self.beside: Beside | None = None  # who else is in the machine
         self.udev: Udev | None = None  # how udevd behaves, if not as it does
-        self.settles = False  # udevd is to be at rest before each operation of an init
 
     def begin_init(self, stop: str | int, *, reads: bool = False) -> dict[str, Any]:
         """Start the init under the gate; the gate's state when it is held, has ended, or is ready.
@@ -123,7 +100,7 @@ class Driven:
             stop=stop,
             ready=self.adapter.ready.condition if self.adapter.ready else None,
             reads=reads,
-            settles=self.settles,
+            settles=self.udev is not None and self.udev.settles,
             **more,
         )
 

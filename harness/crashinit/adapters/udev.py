@@ -31,9 +31,14 @@ class Udev:
         self._way = way
         self.fired = True  # False: no event was there that could be lost
 
+    @property
+    def settles(self) -> bool:
+        """Whether udevd is to be at rest before each operation of the inits to come."""
+        return self._way == SETTLED
+
     def at_the_boundary(self, gate: str, timeout: float, *, goes_on: bool) -> None:
         """While the init is held, before the fault strikes."""
-        if self._way == SETTLED:
+        if self.settles:
             self._shell("udevadm settle")
             return
         self._shell(HOLD)

@@ -89,7 +89,7 @@ def is_whole(run: RunRecord) -> bool:
     narrowed = run.narrowed
     if narrowed is None:
         narrowed = any(words in sentence for sentence in run.left_out for words in NARROWED)
-    return not narrowed and not run.interrupted and not run.not_run
+    return not narrowed and not run.shard and not run.interrupted and not run.not_run
 
 
 def judge(run: RunRecord, known: Sequence[Known], planned: Sequence[Trial] = ()) -> Judgement:

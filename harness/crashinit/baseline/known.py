@@ -15,7 +15,6 @@ seeds = [0, 1, 2]                  # instead, where machines heed a seed: it fai
 No entry names a running number: one more operation in a driver moves nothing.
 """
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -25,13 +24,11 @@ from crashinit import families
 from crashinit.errors import UsageError
 from crashinit.files import refused, textfile, tomlfile
 from crashinit.model.events import TrialResult
+from crashinit.model.operations import uncounted
 from crashinit.report.kinds import first, steady
 
 NOT_FIRED = "not-fired"  # in the place of a clause
 NO_STEP = "-"
-# Which one of several it is: at the end of an operation's key, and of a device's name
-COUNTED = re.compile(r"#\d+$")
-NUMBERED = re.compile(r"(?<=[-_])\d+\b|(?<=loop)\d+\b")
 
 Strings = tuple[str, ...]
 
@@ -121,7 +118,7 @@ def kind(result: TrialResult) -> tuple[str, str]:
 
 def place(step: str, operation: str) -> str:
     """A step and an operation of it, without what counts operations and objects: 'mkfs: dev.write base'."""
-    return _encodable(f"{step or NO_STEP}: {NUMBERED.sub('N', COUNTED.sub('', operation))}")
+    return _encodable(f"{step or NO_STEP}: {uncounted(operation)}")
 
 
 def failed_clauses(result: TrialResult) -> list[str]:

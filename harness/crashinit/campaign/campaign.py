@@ -131,7 +131,7 @@ def run(
         more if second else None,
         shard=str(shard or ""),
         limit=limit,
-        narrowed=bool(dropped) or shard is not None or any(scenario.steps for scenario in scenarios),
+        narrowed=bool(dropped) or any(scenario.steps for scenario in scenarios),
         earlier=[result for result in earlier if select(result.id)],
         often=often,
         expression=expression,
@@ -246,8 +246,8 @@ def run_trials(
     try:
         batch(trials)
         further: list[Trial] = []
-        if left := [trial.id for trial in trials if trial.id not in results]:
-            assert limit is not None
+        left = [trial.id for trial in trials if trial.id not in results] if limit is not None else []
+        if left:
             emit(RunShortened(left, [f"{len(left)} of {len(trials)} trials: {NO_TIME} ({limit:g} s)"]))
         elif more:
             further, left_out = more()

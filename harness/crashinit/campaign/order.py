@@ -9,14 +9,13 @@ Within 1 and 2 trials stand in the order of the recorded inits, so that one of t
 shares a recorded init, or may stand for one another, stays together. The same trials have the same order each time.
 """
 
-import re
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 
 from crashinit.campaign.units import NOTHING, groups
 from crashinit.model.observation import Evidence
+from crashinit.model.operations import uncounted
 from crashinit.model.trial import Setup, Trial
 
-COUNTED = re.compile(r"#\d+$|\d+")
 Unit = list[Trial]
 
 
@@ -28,11 +27,11 @@ def by_what_they_tell(trials: Sequence[Trial], references: Mapping[Setup, Eviden
     units = [[trial] for chosen in (first, second) for group in groups(chosen) for trial in group]
     done = {trial.id for trial in (*first, *second)}
     rest = [trial for trial in trials if trial.id not in done]
-    return units + list(spread(list(groups(rest, references))))
+    return units + list(scattered(list(groups(rest, references))))
 
 
 def _one_place_and_fault(trial: Trial) -> Hashable:
-    return trial.setup, trial.point.step, COUNTED.sub("", trial.point.operation), trial.fault
+    return trial.setup, trial.point.step, uncounted(trial.point.operation), trial.fault
 
 
 def _one_way(trial: Trial) -> Hashable:
@@ -47,7 +46,7 @@ def _one_of_each(trials: Sequence[Trial], alike: Callable[[Trial], Hashable]) ->
     return [group[len(group) // 2] for group in found.values()]
 
 
-def spread(units: Sequence[Unit]) -> Iterator[Unit]:
+def scattered(units: Sequence[Unit]) -> Iterator[Unit]:
     """All of them: the middle one, then those in the middle of both halves, and so on."""
     bits = len(units).bit_length()
     for number in range(1 << bits):

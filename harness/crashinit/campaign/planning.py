@@ -74,7 +74,9 @@ def prepare(scenarios: Sequence[Scenario], driver: str, provider: str, out: Path
                     refuse_unsound(references[setup], runner.adapter, setup)
                 init = references[setup].fault_run
                 planned = planned_faults.trials(scenario, init, driver, family)
-                said = plan.left_out(scenario, init.operations, family) + planned_faults.left_out(scenario, init)
+                said = plan.left_out(scenario, init.operations, family) + planned_faults.left_out(
+                    scenario, init, family
+                )
                 if scenario.step == "all":
                     said += _no_boundary_is_left(runner, scenario, setup, len(init.operations), emit)
             absent = runner.adapter.without(scenario.step or "")

@@ -209,7 +209,7 @@ def exit_code(
     from crashinit.report.gaps import Gaps
 
     run = read(directory)
-    outcomes = {result.outcome for result in run.results}
+    judged = run.results
     if not run.results and not run.not_run:
         return fail("error: nothing ran: no trial matches.", NOTHING_RAN)
     if known is not None:
@@ -218,17 +218,17 @@ def exit_code(
             say(one_line(sentence))
         if judgement.rotten:
             return FAILED
-        outcomes = {result.outcome for result in judgement.new}
+        judged = judgement.new
     if expectations and not run.not_run:
         from crashinit.scenario.expected import of_run
 
-        unmet, others = of_run(expectations, run.results)
+        unmet, judged = of_run(expectations, run.results, judged)
         for sentence in unmet:
             say(one_line(f"not as expected: {sentence}"))
         if unmet:
             return FAILED
         say(f"as expected: {len(expectations)} {'scenario' if len(expectations) == 1 else 'scenarios'}")
-        outcomes = {result.outcome for result in others}
+    outcomes = {result.outcome for result in judged}
     if outcomes & {"diverged", "not-fired"}:
         return FAILED
     if run.not_run:

@@ -75,7 +75,7 @@ def merge(
     first = runs[0]
     said = dict.fromkeys(one for run in runs for one in run.left_out if not one.endswith(ELSEWHERE))
     ids = [trial for run in runs for trial in run.planned]
-    narrowed = any("were not selected" in one or "boundaries in other steps than" in one for one in said)
+    narrowed = any(run.narrowed for run in runs)
     with claimed(out, force=force):
         merged.copy(directories, out)
         with run_reports(out) as emit:

@@ -35,6 +35,7 @@ def base_recorded(case: Case) -> Verdict:
 
     Source: the driver's own metadata format; only a complete record lets the next init trust the base.
     """
+    case.demand_completion()
     metadata = case.metadata(case.after("metadata"))
     base = metadata.base
     if base is None:
@@ -53,6 +54,7 @@ def base_clean(case: Case) -> Verdict:
 
     Source: blkid(8), "--probe"; e2fsck(8), "-n" and exit status; xfs_repair(8), "-n".
     """
+    case.demand_completion()
     base = case.after("base").base
     if base is None:
         return Verdict("fail", "there is no base to look at")
@@ -74,6 +76,7 @@ def base_identity(case: Case) -> Verdict:
 
     Source: blkid(8), "--probe"; the driver's own records, which tell this base from that of another pool.
     """
+    case.demand_completion()
     after = case.after("base", "metadata")
     metadata = case.metadata(after)
     if not metadata.keeps_uuid:

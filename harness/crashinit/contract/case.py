@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from crashinit.contract.expectation import NO_FORMAT, Expectation
 from crashinit.contract.formats import DriverMetadata, read
-from crashinit.contract.said import succeeded
+from crashinit.contract.said import refused, succeeded
 from crashinit.contract.verdict import SHOWN, BrokenStateError, NotApplicableError, NotSeenError, listed
 from crashinit.model.observation import Evidence, Observation
 
@@ -72,6 +72,12 @@ class Case:
         if self.evidence.fault_run.hung and not self.evidence.reinits:
             raise NotApplicableError("the init with the fault hung in the kernel, so no init came after it")
 
+    def demand_completion(self) -> None:
+        """End the clause as n/a if init refuses, and says so, for as long as somebody else is there."""
+        actor, reinits = self.evidence.actor, self.evidence.reinits
+        if actor and actor.got and actor.release == "never" and reinits and all(map(refused, reinits)):
+            raise NotApplicableError(f"somebody else ('{actor.name}') is there to the end, and init refuses")
+
     def demand_a_shutdown(self) -> None:
         """End the clause as n/a if nothing could be shut down: one more init failed (C11), the exercise hung (C08)."""
         self._demand_to_be_alone()
@@ -80,6 +86,12 @@ class Case:
         again = self.evidence.again
         if self.evidence.shutdown is None and again is not None and not succeeded(again):
             raise NotApplicableError("one more init failed, so nothing was there to be shut down")
+
+    @property
+    def held(self) -> frozenset[str]:
+        """Names of the devices that somebody else holds to the end: what is removed of these goes only then."""
+        actor = self.evidence.actor
+        return frozenset(actor.got) if actor and actor.release == "never" else frozenset()
 
     def _demand_to_be_alone(self) -> None:
         actor = self.evidence.actor

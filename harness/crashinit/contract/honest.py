@@ -6,7 +6,7 @@ import re
 from pathlib import PurePosixPath
 
 from crashinit.contract.case import Case
-from crashinit.contract.said import ending, signal_name, succeeded
+from crashinit.contract.said import ending, refused, signal_name, succeeded
 from crashinit.contract.verdict import NotApplicableError, NotSeenError, Verdict
 from crashinit.model.fault import MESSAGE, SECOND_INIT, SUCCESS, kind_of
 from crashinit.model.observation import OperationRecord, Run
@@ -133,13 +133,7 @@ def exclusive(case: Case) -> Verdict:
     runs = [*evidence.earlier, evidence.fault_run]
     if len(runs) < 2:
         raise NotSeenError("the second init was not recorded")
-    findings = [f"one of two inits at once {ending(run)}" for run in runs if _lost(run)]
+    findings = [f"one of two inits at once {ending(run)}" for run in runs if not succeeded(run) and not refused(run)]
     if not any(succeeded(run) for run in runs):
         findings.append(f"neither of two inits at once succeeded: one {ending(runs[0])}")
     return Verdict.of(findings)
-
-
-def _lost(run: Run) -> bool:
-    """Whether an init hung, died, or failed without a word."""
-    silent = run.exit not in (0, None) and not (run.stderr.strip() or run.stdout.strip())
-    return run.timed_out or silent or (run.exit is not None and run.exit < 0)

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 from crashinit.contract.canonical import REPEATS, Allowance, Difference, canonical, differences, mask, masked
 from crashinit.contract.case import Case
 from crashinit.contract.expectation import Expectation
-from crashinit.contract.said import ending, succeeded
+from crashinit.contract.said import ending, refused, succeeded
 from crashinit.contract.verdict import NotApplicableError, NotSeenError, Verdict, listed
-from crashinit.model.observation import Observation, OperationRecord, Run
+from crashinit.model.observation import Observation, OperationRecord
 
 if TYPE_CHECKING:
     from crashinit.contract.family import Family
@@ -28,9 +28,8 @@ def init_succeeds(case: Case) -> Verdict:
         raise NotSeenError("no re-init was run")
     first, *later = case.evidence.reinits
     actor = case.evidence.actor
-    if actor and actor.release != "before" and _refuses(first):
-        if actor.release == "never":
-            raise NotApplicableError(f"somebody else ('{actor.name}') is there to the end, and init refuses")
+    case.demand_completion()
+    if actor and actor.release in ("during", "after") and refused(first):
         if not later:
             raise NotSeenError(f"no re-init was run after '{actor.name}' had gone")
         first = later[0]
@@ -39,12 +38,6 @@ def init_succeeds(case: Case) -> Verdict:
     if first.exit is not None and first.seconds > case.expectation.deadline:
         return Verdict("fail", f"the first re-init took {first.seconds:.1f} s of {case.expectation.deadline:g} s")
     return Verdict("pass")
-
-
-def _refuses(run: Run) -> bool:
-    """Whether an init ended by itself, in time, and said something."""
-    ended = run.exit is not None and run.exit > 0 and not run.timed_out and not run.hung
-    return ended and bool(run.stderr.strip() or run.stdout.strip())
 
 
 def idempotent(case: Case) -> Verdict:

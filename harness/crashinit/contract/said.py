@@ -23,6 +23,12 @@ def succeeded(run: Run) -> bool:
     return not run.timed_out and not run.hung and run.exit in (0, None)
 
 
+def refused(run: Run) -> bool:
+    """Whether an init ended by itself, in time, with a failure and a message."""
+    by_itself = run.exit is not None and run.exit > 0 and not run.timed_out and not run.hung
+    return by_itself and bool(run.stderr.strip() or run.stdout.strip())
+
+
 def ending(run: Run) -> str:
     """How a run ended, as the end of a sentence, with what it said of that."""
     if run.hung:

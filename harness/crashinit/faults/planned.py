@@ -58,16 +58,16 @@ def _idle(scenario: Scenario, operations: Sequence[OperationRecord]) -> set[str]
     return found
 
 
-def left_out(scenario: Scenario, run: Run) -> list[str]:
-    """Boundaries at which the scenario's fault has nothing to strike, as a sentence."""
+def left_out(scenario: Scenario, run: Run, family: Family) -> list[str]:
+    """Of the boundaries that a scenario names, those at which it has nothing to do, as sentences."""
     acting = acting_in(run)
-    fault = FAULTS[scenario.fault]
-    count = 0 if scenario.step != "all" else sum(not fault.ways(scenario, one) for one in acting.values())
-    said = [f"{scenario.name}: {count} operations at which '{scenario.fault}' has nothing to strike"] if count else []
-    if scenario.step == "all" and (idle := len(_idle(scenario, run.operations))):
-        what = f"'{scenario.actor}' finds nothing to take" if scenario.actor else "no event is made that could be lost"
-        said.append(f"{scenario.name}: {idle} operations at which {what}")
-    return said
+    nothing = _idle(scenario, run.operations)
+    keys = [point.operation for point in plan.points(scenario, run.operations, family)]
+    idle = sum(key in nothing for key in keys)
+    mute = sum(not FAULTS[scenario.fault].ways(scenario, acting.get(key)) for key in keys if key not in nothing)
+    company = f"'{scenario.actor}' finds nothing to take" if scenario.actor else "no event is made that could be lost"
+    counted = ((mute, f"'{scenario.fault}' has nothing to strike"), (idle, company))
+    return [f"{scenario.name}: {count} operations at which {what}" for count, what in counted if count]
 
 
 def _phase(scenario: Scenario, point: Point) -> str:

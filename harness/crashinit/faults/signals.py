@@ -1,6 +1,7 @@
 """Signals that a driver may catch, the end of one child, a stop for a while: what supervisors do to an init."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from crashinit.adapters.driven import GRACE, Driven
 from crashinit.faults.fault import Acting, Way
@@ -14,33 +15,29 @@ from crashinit.scenario.scenario import Scenario
 class Signalled:
     """A signal to the driver alone, or to its whole control group; see faults/fault.py for the methods.
 
-    `insists`: who is left after the trial's seconds gets SIGKILL, as systemd.kill(5) has it. `pauses`: who was stopped
-    goes on after the trial's seconds.
+    Where the fault has seconds, who is left after these gets SIGKILL, as systemd.kill(5) has it.
     """
 
     kind: FaultKind
     signal: str
-    insists: bool = False
-    pauses: bool = False
 
     def ways(self, scenario: Scenario, acting: Acting | None) -> list[Way]:
-        seconds = scenario.seconds if self.insists or self.pauses else 0.0
+        seconds = 0.0 if "seconds" in self.kind.refuses else scenario.seconds
         return [Way(victim, victim, seconds=seconds) for victim in scenario.victims]
 
     def strike(self, driven: Driven, gate: str, trial: Trial) -> None:
-        call = "gate_pause" if self.pauses else "gate_signal"
-        more = (
-            {"seconds": trial.seconds} if self.pauses else {"signal": self.signal, "kill_after": self._patience(trial)}
-        )
-        timeout = trial.setup.deadline + trial.seconds + GRACE
-        driven.machine.call(call, timeout=timeout, gate=gate, victim=trial.victim, **more)
-
-    def _patience(self, trial: Trial) -> float | None:
-        return trial.seconds if self.insists else None
+        _ask(driven, "gate_signal", trial, gate=gate, signal=self.signal, kill_after=trial.seconds or None)
 
     def is_same(self, done: Evidence, *, alone: bool) -> bool:
         """While the driver has no child, a signal to it alone and to its tree are the same."""
         return alone
+
+
+class Stopped(Signalled):
+    """SIGSTOP, and SIGCONT after the trial's seconds."""
+
+    def strike(self, driven: Driven, gate: str, trial: Trial) -> None:
+        _ask(driven, "gate_pause", trial, gate=gate, seconds=trial.seconds)
 
 
 class ChildKilled:
@@ -52,19 +49,21 @@ class ChildKilled:
         return [] if acting and acting.is_the_driver else [Way("child", "child")]
 
     def strike(self, driven: Driven, gate: str, trial: Trial) -> None:
-        timeout = trial.setup.deadline + GRACE
-        driven.machine.call(
-            "gate_signal", timeout=timeout, gate=gate, signal="SIGKILL", victim="child", kill_after=None
-        )
+        _ask(driven, "gate_signal", trial, gate=gate, signal="SIGKILL")
 
     def is_same(self, done: Evidence, *, alone: bool) -> bool:
         """It has one way only."""
         return True
 
 
+def _ask(driven: Driven, call: str, trial: Trial, **arguments: Any) -> None:
+    timeout = trial.setup.deadline + trial.seconds + GRACE
+    driven.machine.call(call, timeout=timeout, victim=trial.victim, **arguments)
+
+
 SIGNALS = (
     Signalled(TERM, "SIGTERM"),
     Signalled(INT, "SIGINT"),
-    Signalled(SUPERVISOR, "SIGTERM", insists=True),
-    Signalled(STOP, "SIGSTOP", pauses=True),
+    Signalled(SUPERVISOR, "SIGTERM"),
+    Stopped(STOP, "SIGSTOP"),
 )

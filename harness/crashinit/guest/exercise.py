@@ -13,6 +13,7 @@ from typing import Any
 from . import parts, probe, process
 from .gaps import is_ours, reason
 from .memory import LIBC
+from .rest import settle
 
 NAME = "crashinit-exercise"  # of the file
 TARGET = Path("/run/crashinit-exercise")
@@ -62,7 +63,7 @@ def exercise(spec: probe.Spec, limit: float = LIMIT) -> dict[str, Any]:
         os.close(pidfd)
         os.close(told)
     if lines and lines[-1].startswith("{"):
-        probe.settle()
+        settle(probe.SETTLE_LIMIT)
         result: dict[str, Any] = json.loads(lines[-1])
         return result
     how = f"it did not end within {limit:g} s" if dead else "it hangs in the kernel, and SIGKILL does not end it"

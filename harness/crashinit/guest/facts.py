@@ -18,7 +18,6 @@ import hashlib
 import json
 import os
 import stat
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
@@ -28,7 +27,7 @@ from .census import Census, in_runs
 from .kernel_log import KernelLog
 from .memory import LIBC
 from .names import read_bytes
-from .probe import UDEV_QUEUE
+from .rest import is_at_rest, settle
 
 READ = 64 << 10  # bytes of a file whose content counts; the content of a larger one follows from the calls
 REST_LIMIT = 2.0  # seconds for udevd to come to rest
@@ -47,13 +46,11 @@ def facts(root: str, log: KernelLog, census: Census) -> dict[str, Any]:
     """
     if census.processes(in_runs()):
         return {"digests": {}, "busy": False, "rested": False}
-    busy = UDEV_QUEUE.exists()
-    end = time.monotonic() + REST_LIMIT
-    while UDEV_QUEUE.exists() and time.monotonic() < end:
-        time.sleep(PAUSE)
+    busy = not is_at_rest()
+    settle(REST_LIMIT, PAUSE)
     root = os.path.realpath(root)
     digests = {name: digest(look(root)) for name, look in LOOKS.items()} | {"kernel_log": digest(log.lines())}
-    return {"digests": digests, "busy": busy, "rested": not UDEV_QUEUE.exists()}
+    return {"digests": digests, "busy": busy, "rested": is_at_rest()}
 
 
 def digest(found: Any) -> str:

@@ -56,9 +56,7 @@ class Gate(Served):
     def resume(self, stop: str | int, number: int = 0, forever: bool = False) -> dict[str, Any]:
         """Let the held operation run, or fail with errno `number`; go on to the next stop."""
         with self._change:
-            self._check()
-            if self._held is None:
-                raise GateError(f"the gate '{self.ident}' holds no operation")
+            self._held_call()
             operation = self._records.all[-1]
             if number:
                 if operation["kind"] == "exit":

@@ -11,7 +11,6 @@ import hashlib
 import os
 import re
 import stat
-import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -23,10 +22,10 @@ from .census import Census, in_runs
 from .gaps import Gaps
 from .kernel_log import KernelLog
 from .names import below, read_text
+from .rest import settle
 from .uevents import CONTEXT
 
 DM_COOKIE_MAGIC = 0x0D4D  # <libdevmapper.h>: upper half of the key of a udev cookie's semaphore
-UDEV_QUEUE = Path("/run/udev/queue")  # there while udevd has events to process
 SETTLE_LIMIT = 15.0  # seconds; a busy host is slow, and a trial that waits in vain is lost
 DIGESTED = 64 << 10  # bytes of a file whose content counts; what is larger is data
 ALL_DIGESTED = 4 << 20  # bytes of all files of one observation
@@ -73,7 +72,7 @@ def observe(spec: Spec, log: KernelLog, census: Census) -> dict[str, Any]:
     """The observation, as model.observation.Observation."""
     gaps = Gaps()
     running = in_runs()
-    rested = settle()
+    rested = settle(SETTLE_LIMIT)
     devices = dm_devices(gaps)
     if not rested:
         _unrest(devices, gaps)
@@ -111,16 +110,6 @@ def observe(spec: Spec, log: KernelLog, census: Census) -> dict[str, Any]:
         "format": FORMAT,
         **own,
     }
-
-
-def settle() -> bool:
-    """Wait for udevd to process what it has to, so that observations of one state are equal; whether it has."""
-    end = time.monotonic() + SETTLE_LIMIT
-    while UDEV_QUEUE.exists():
-        if time.monotonic() > end:
-            return False
-        time.sleep(0.005)
-    return True
 
 
 def _unrest(devices: list[dict[str, Any]], gaps: Gaps) -> None:

@@ -11,7 +11,6 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from pathlib import Path
 
 from . import seccomp
 from .clock import Clock
@@ -20,11 +19,11 @@ from .group import Group
 from .launch import Output
 from .operations import Operations, error_name
 from .ready import Ready
+from .rest import settle
 from .state import Held, State
 from .uevents import Uevents
 
 KILL_LIMIT = 10.0  # seconds that killed processes get to go away; one that hangs in the kernel never does
-UDEV_QUEUE = Path("/run/udev/queue")  # there while udevd has events to process
 SETTLE_LIMIT, SETTLE_CHECK = 2.0, 0.002  # seconds
 READY_CHECK = 0.05  # seconds between two looks at whether a daemon is ready
 
@@ -209,7 +208,7 @@ class Served:
             self._listener.go_on(call.id)
             return
         if self._settles:
-            self._await_udev()
+            settle(SETTLE_LIMIT, SETTLE_CHECK)  # it may wait for a device that only the next operation brings to life
         if (delay := self._delay()) > 0:
             time.sleep(delay)
         what = (operation.kind, operation.object)
@@ -225,12 +224,6 @@ class Served:
             self._clock.stand()
         else:
             self._listener.go_on(call.id)
-
-    def _await_udev(self) -> None:
-        """For a while: udevd may itself wait for a device that only the next operation brings to life."""
-        end = time.monotonic() + SETTLE_LIMIT
-        while UDEV_QUEUE.exists() and time.monotonic() < end:
-            time.sleep(SETTLE_CHECK)
 
     def _answer_held_call(self) -> None:
         """Answer as the agent's thread decided."""

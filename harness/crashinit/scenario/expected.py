@@ -77,12 +77,12 @@ def _failed(result: TrialResult) -> list[str]:
 
 
 def of_run(
-    expectations: Mapping[str, "Failure | str"], results: Sequence[TrialResult]
+    expectations: Mapping[str, "Failure | str"], results: Sequence[TrialResult], judged: Sequence[TrialResult]
 ) -> tuple[list[str], list[TrialResult]]:
-    """By scenario what is expected of this driver: what is unmet, and the results of which nothing is expected."""
+    """What is unmet of what is expected of this driver, and those of `judged` of which nothing is expected."""
     sentences = [
         f"{scenario}: {sentence}"
         for scenario, expected in expectations.items()
         for sentence in unmet(expected, [result for result in results if result.scenario == scenario])
     ]
-    return sentences, [result for result in results if result.scenario not in expectations]
+    return sentences, [result for result in judged if result.scenario not in expectations]

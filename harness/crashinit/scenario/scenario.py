@@ -23,7 +23,7 @@ from pydantic import (
 from crashinit import families
 from crashinit.errors import UsageError
 from crashinit.files import refused, textfile, yamlfile
-from crashinit.model.fault import ACTOR, ACTORS, POWER_CUT, kind_of
+from crashinit.model.fault import ACTOR, ACTORS, OTHER_OWNER, POWER_CUT, SECOND_INIT, kind_of
 from crashinit.model.trial import ON_THE_MACHINES_DISK
 from crashinit.scenario.errnos import ERRNOS, Errno
 from crashinit.scenario.expected import Failure, Report
@@ -203,8 +203,14 @@ class Scenario(BaseModel):
             )
         if "release" in self.model_fields_set and not self.actor:
             raise ValueError("'release' says when an actor lets go, and there is no 'actor'")
-        if self.actor and self.recovery == "reboot":
+        if self.actor == SECOND_INIT and "release" in self.model_fields_set:
+            raise ValueError(f"'{SECOND_INIT}' holds nothing that 'release' could speak of: it ends by itself")
+        if self.actor == OTHER_OWNER and self.release == "never":
+            raise ValueError(f"'{OTHER_OWNER}' has to let go once, to tell what it lost: 'release' may not be 'never'")
+        if self.recovery == "reboot" and self.actor:
             raise ValueError("a reboot ends every actor: 'actor' goes with 'recovery: init'")
+        if self.recovery == "reboot" and self.udev != "default":
+            raise ValueError("a reboot starts udevd anew: 'udev' goes with 'recovery: init'")
         for key in self.model_fields_set & kind.refuses.keys():
             raise ValueError(kind.refuses[key])
         if kind.cuts_power and self.given in ON_THE_MACHINES_DISK:

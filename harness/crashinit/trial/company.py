@@ -5,7 +5,7 @@ from typing import Any
 from crashinit.adapters.beside import Beside
 from crashinit.adapters.driven import GRACE, Driven
 from crashinit.adapters.udev import Udev
-from crashinit.model.fault import SETTLED, kind_of
+from crashinit.model.fault import kind_of
 from crashinit.model.observation import Run
 from crashinit.model.trial import Trial
 
@@ -17,7 +17,6 @@ def gather(driven: Driven, gate: str, trial: Trial) -> None:
         driven.beside.come()
     if trial.udev:
         driven.udev = Udev(driven.machine, trial.udev)
-        driven.settles = trial.udev == SETTLED
         goes_on = kind_of(trial.fault).goes_on
         driven.udev.at_the_boundary(gate, trial.setup.deadline + GRACE, goes_on=goes_on)
 

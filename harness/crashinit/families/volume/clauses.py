@@ -11,6 +11,7 @@ def volume_there(case: Case) -> Verdict:
     A directory that lies on the machine's own disk, because nothing is mounted there, is no volume.
     Source: proc(5), mountinfo; BTRFS_FIRST_FREE_OBJECTID in include/uapi/linux/btrfs_tree.h for a subvolume's inode.
     """
+    case.demand_completion()
     findings = _lacking(next((one for one in case.after("volumes").volumes if one.name == "base"), None), case)
     if not findings and case.evidence.after_again is not None:
         again = next((one for one in case.after_again("volumes").volumes if one.name == "base"), None)
