@@ -3,23 +3,27 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 WORKERS ?= 2
+# A test waits as often as it computes: half as many again keep the cores at work.
+TEST_WORKERS ?= 3
 OUT ?= reports/steps
 
-.PHONY: run test docs conditions conformance mutants alarms observer lint bench profile vagrant setup clean
+.PHONY: run test docs beyond conditions conformance mutants alarms cluster observer lint bench profile vagrant setup clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo 'make run     set up all that is missing, then the five-step campaign on the reference driver'
 	@echo 'make test    set up all that is missing, then every test'
 	@echo 'make conditions  scenarios in Python: busy, lost, damaged, full, foreign, two inits at once'
+	@echo 'make beyond DRIVER=D  signals, one child, somebody else, late udev; what is scarce around an init; 20 crashes in a row'
 	@echo 'make conformance DRIVER=D OUT=DIR  a report of a driver, to publish'
 	@echo 'make mutants every mutant of the reference driver, and the mutation score (make test has a sample of the day)'
 	@echo 'make alarms  COUNT inits and COUNT re-inits without faults, beside LOAD busy loops a core: no clause may fail;'
 	@echo '             SEEDS=K: in virtual time, over K seeds, each of which must show the same each time'
+	@echo 'make cluster  all five steps on three hosts in network namespaces, one of which dies, against one host'
 	@echo 'make observer  an init of each driver under the gate and under strace: they must see the same'
 	@echo 'make lint    ruff, mypy --strict, and the order of the rooms (import-linter)'
 	@echo 'make docs    the site of the documentation, into site/; a broken link ends it'
-	@echo 'make bench   clone against cold boot, what the harness costs beside the driver, the same crash made by other means'
+	@echo 'make bench   clone against cold boot, a trial on a cluster, what the harness costs beside the driver, the same crash made by other means'
 	@echo 'make profile where the seconds of one trial go, on the host and in the guest'
 	@echo 'make vagrant the same trials under Vagrant and under QEMU, compared; only some with SAMPLE=words as for -k'
 	@echo 'make clean   remove .venv; the cache stays (crashinit keeps it small)'
@@ -58,7 +62,11 @@ docs: setup
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
 
 test: lint
-	$(BIN)/pytest -n $(WORKERS) --dist loadgroup
+	./tools/packages.sh chromium fonts-dejavu-core
+	$(BIN)/pytest -n $(TEST_WORKERS) --dist loadgroup
+
+beyond: setup
+	$(BIN)/crashinit run scenarios/beyond scenarios/surroundings scenarios/repeat --driver $(DRIVER) -n $(WORKERS) --out reports/beyond --force
 
 conditions: setup
 	$(BIN)/pytest scenarios/conditions --crashinit-driver reference --crashinit-out reports/conditions -n $(WORKERS)
@@ -72,6 +80,9 @@ LOAD ?= 0
 SEEDS ?= 0
 alarms: setup
 	$(BIN)/pytest tests/test_mask.py --alarms $(COUNT) --alarms-load $(LOAD) --alarms-seeds $(SEEDS) -n $(WORKERS)
+
+cluster: setup
+	CRASHINIT_TEST_SELECT=steps $(BIN)/pytest tests/cluster
 
 observer: setup
 	$(BIN)/pytest tests/observer --observe-all

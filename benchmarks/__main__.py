@@ -18,7 +18,7 @@ from crashinit.scenario.scenario import Scenario
 from crashinit.trial.recording import Recording
 from crashinit.trial.runner import TrialRunner
 
-from benchmarks import peers, powercut
+from benchmarks import cluster, peers, powercut
 from benchmarks.providers import providers
 
 CLONES, BOOTS, TRIALS = 20, 3, 6
@@ -56,6 +56,7 @@ def trials(runner: TrialRunner, boot: float) -> None:
         evidence, part = runner.run(trial)
         assert not evidence.same_as
         parts.append(part)
+    cluster.cost(evidence)
     whole = statistics.median(part["total"] for part in parts[1:])  # the first also pays for the recorded init
     guest = statistics.median(part["guest"] for part in parts[1:])
     print(f"whole trial                {whole:6.2f} s   {whole / boot:5.1f} times a cold boot")

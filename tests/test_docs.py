@@ -29,9 +29,9 @@ def test_every_page_is_in_the_sites_contents() -> None:
     ] == []
 
 
-def test_the_reference_has_every_option_of_the_plugin() -> None:
+def test_the_page_of_pytest_has_every_option_of_the_plugin() -> None:
     """With its variable and its key in the ini file, in one row."""
-    rows = (TOP / "docs/reference.md").read_text().splitlines()
+    rows = (TOP / "docs/pytest.md").read_text().splitlines()
 
     for name in OPTIONS:
         row = f"| `--crashinit-{name}` | `{variable(name)}` | `{variable(name).lower()}` |"

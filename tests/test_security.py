@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 from crashinit.adapters import adapter
+from crashinit.bundle import image
 from crashinit.contract import verdict
-from crashinit.files import safe, textfile, yamlfile
+from crashinit.files import packed, safe, textfile, yamlfile
 from crashinit.guest import group, process
 from crashinit.machine import by_agent, channel, upload
 from crashinit.scenario import scenario, selection
@@ -21,6 +22,10 @@ PAGE = (ROOT / "docs" / "security.md").read_text()
     [
         ("a scenario, an adapter file, a baseline", f"{textfile.LIMIT >> 20} MiB"),
         ("a stored file of a run", f"{safe.LIMIT // safe.MIB} MiB"),
+        ("a bundle: one file in it", f"{packed.LARGEST >> 30} GiB"),
+        ("a bundle: all files in it", f"{packed.LIMIT >> 30} GiB"),
+        ("a bundle: the number of its files", f"{packed.ENTRIES:,}"),
+        ("a bundle: the driver's root in it", f"{image.LIMIT >> 20} MiB"),
         ("lists and mappings in one another", f"{yamlfile.DEPTH}"),
         ("values in a scenario", f"{yamlfile.NODES:,}"),
         ("the name of a scenario", f"{scenario.NAME_LIMIT} characters"),

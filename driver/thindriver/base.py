@@ -35,15 +35,15 @@ def make(device: str, filesystem: str, arguments: list[str], lock: int) -> None:
     """Make the file system on the block device 'major:minor' and make it durable."""
     path = kernel.device_path(device)
     if filesystem == "xfs":
-        _run(["mkfs.xfs", *arguments, path], lock)
+        run(["mkfs.xfs", *arguments, path], lock)
     else:
         # nodiscard: the device is blank; no lazy initialisation: snapshots would each repeat it.
         options = "nodiscard,lazy_itable_init=0"
         try:
-            _run(["mkfs.ext4", "-E", f"{options},lazy_journal_init=0", *arguments, path], lock)
+            run(["mkfs.ext4", "-E", f"{options},lazy_journal_init=0", *arguments, path], lock)
         except DriverError:  # an e2fsprogs that does not know lazy_journal_init
-            _run(["mkfs.ext4", "-E", options, *arguments, path], lock)
-        _run(["tune2fs", "-c", "-1", "-i", "0", path], lock)
+            run(["mkfs.ext4", "-E", options, *arguments, path], lock)
+        run(["tune2fs", "-c", "-1", "-i", "0", path], lock)
     fd = kernel.open_device(device, os.O_RDWR)
     try:
         with doing(f"flush '{path}'"):
@@ -52,7 +52,8 @@ def make(device: str, filesystem: str, arguments: list[str], lock: int) -> None:
         os.close(fd)
 
 
-def _run(argv: list[str], lock: int) -> None:
+def run(argv: list[str], lock: int) -> None:
+    """Run a program to its end. Raises DriverError with what it complained when it fails."""
     exit, said = kernel.run(argv, lock)
     if exit:
         ended = f"ended with {exit}" if exit > 0 else f"was killed by signal {-exit}"

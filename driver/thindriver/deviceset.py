@@ -23,6 +23,8 @@ class DeviceSet:
         self.store = Store(root.path)
         self.loops: list[loop.Loop] = []
         self._pool: pool.Pool | None = None
+        self.known: tuple[int, int] | None = None  # the pool's size, by its metadata; None: it has none
+        self.wants_check = False  # likewise
 
     # ---- names
 
@@ -73,7 +75,9 @@ class DeviceSet:
                 with step("pool-create"):
                     if found:  # a run was killed between creating the device and resuming it
                         dm.remove(self.pool_name)
-                    self._pool = pool.create(self.pool_name, metadata, data, self.options.block_size)
+                    if self.wants_check and kernel.find_program(pool.CHECK[0]):
+                        base.run([*pool.CHECK, kernel.device_path(metadata)], self.root.lock)
+                    self._pool = pool.create(self.pool_name, metadata, data, self.options.block_size, self.known)
                 self.setup_devices()
             except BaseException:
                 self.undo()
@@ -130,6 +134,7 @@ class DeviceSet:
                     raise DriverError(f"'{path}' is blank, but the root records thin devices: restore it from a backup")
                 return
             self.check_block_size(metadata.block_size())
+            self.known, self.wants_check = metadata.size(), metadata.needs_check()
             if recorded and not self.options.data_device:
                 data, least = self.root.image("data"), metadata.data_size()
                 if os.path.getsize(data) < least:
@@ -184,6 +189,8 @@ class DeviceSet:
             self.check_block_size(self.pool.block_size)
             self.check_under(self.pool.data, "data", self.options.data_device)
             self.check_under(self.pool.metadata, "metadata", self.options.metadata_device)
+            if self.pool.reads_only:
+                self.pool.allow_writes()
         elif found.suspended:
             raise DriverError(f"the thin pool '{self.pool_name}' is suspended: resume it")
         if not found.suspended:  # a suspended one would not answer; ours is resumed first

@@ -179,14 +179,10 @@ def status(name: str) -> list[Target]:
 
 def create(name: str, sectors: int, kind: str, parameters: str, udev: int = UDEV_LINK) -> Info:
     """Make a device with one target and bring it to life: the three requests that libdevmapper sends too."""
-    text = parameters.encode() + b"\0"
-    text += bytes(-len(text) % 8)
-    spec = TARGET.pack(0, sectors, 0, TARGET.size + len(text), kind.encode()) + text
     with doing(f"create the device '{name}'"):
         _call(DM_DEV_CREATE, name)
     try:
-        with doing(f"load the table '0 {sectors} {kind} {parameters}' into '{name}'"):
-            _call(DM_TABLE_LOAD, name, payload=spec, targets=1)
+        load(name, sectors, kind, parameters)
         resume(name, udev)
     except DriverError:
         try:
@@ -198,6 +194,15 @@ def create(name: str, sectors: int, kind: str, parameters: str, udev: int = UDEV
     if not udev & DM_UDEV_DISABLE_DM_RULES_FLAG << 16:
         settle_node(made)
     return made
+
+
+def load(name: str, sectors: int, kind: str, parameters: str) -> None:
+    """Load a table of one target; the device has it from the next resume on."""
+    text = parameters.encode() + b"\0"
+    text += bytes(-len(text) % 8)
+    spec = TARGET.pack(0, sectors, 0, TARGET.size + len(text), kind.encode()) + text
+    with doing(f"load the table '0 {sectors} {kind} {parameters}' into '{name}'"):
+        _call(DM_TABLE_LOAD, name, payload=spec, targets=1)
 
 
 def resume(name: str, udev: int = UDEV_LINK) -> None:

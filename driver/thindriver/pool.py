@@ -7,10 +7,12 @@ import os
 
 from . import dm, kernel
 from .errors import DriverError, doing
-from .thinmeta import Thin, ThinMetadata
+from .thinmeta import BLOCK, Thin, ThinMetadata
 
 LOW_WATER = 32768  # blocks; dockerd's figure
 FEATURES = "1 skip_block_zeroing"
+READ_ONLY = "2 skip_block_zeroing read_only"
+CHECK = ("thin_check", "-q", "--clear-needs-check-flag")  # thin_check(8)
 
 
 class Pool:
@@ -35,13 +37,25 @@ class Pool:
             raise DriverError(f"the thin pool '{self.name}' has failed (status '{text}'): look at the kernel log")
         return PoolStatus(text)
 
+    @property
+    def reads_only(self) -> bool:
+        """Whether it was made so that it takes no changes: an init was killed before it let it."""
+        return "read_only" in self.table.text.split()
+
+    def allow_writes(self) -> None:
+        """Let a pool that reads only take changes. Its metadata is open, and is not opened again."""
+        text = f"{self.metadata} {self.data} {self.block_size} {LOW_WATER} {FEATURES}"
+        dm.load(self.name, self.table.length, "thin-pool", text)
+        dm.resume(self.name)
+        self.table = dm.table(self.name)[0]
+
     def check_writable(self) -> None:
         """Raise DriverError when the pool no longer takes changes to its metadata."""
         status = self.status()
         if status.needs_check or status.mode == "ro":
             raise DriverError(
-                f"the thin pool '{self.name}' is read-only or needs a check: "
-                "shut it down, run 'thin_check --clear-needs-check-flag' on its metadata, and thin_repair if that fails"
+                f"the thin pool '{self.name}' is read-only or needs a check: shut it down and start it again, and "
+                f"'{CHECK[0]}' looks at its metadata; run thin_repair if that fails"
             )
 
     def thins(self) -> dict[int, Thin]:
@@ -98,16 +112,28 @@ class PoolStatus:
         self.needs_check = "needs_check" in fields
 
 
-def create(name: str, metadata: str, data: str, block_size: int) -> Pool:
+def create(name: str, metadata: str, data: str, block_size: int, known: tuple[int, int] | None) -> Pool:
     """Make the pool over two block devices ('major:minor'); `block_size` in sectors.
 
-    The kernel formats the metadata if its superblock is blank, and takes it over otherwise.
+    `known`: how many data and metadata blocks the metadata counts; None: there is none. The kernel formats metadata
+    whose superblock it reads as blank, unless the pool is made to read only. So one that has metadata takes no changes
+    before the kernel has read it: a disk that gives zeros for a moment does no harm. A pool whose devices have grown is
+    made in one go, since one that reads only cannot grow.
     """
-    fd = kernel.open_device(data, os.O_RDONLY)
+    sectors = _sectors(data)
+    cautious = known == (sectors // block_size, _sectors(metadata) * kernel.SECTOR // BLOCK)
+    features = READ_ONLY if cautious else FEATURES
+    dm.create(name, sectors, "thin-pool", f"{metadata} {data} {block_size} {LOW_WATER} {features}")
+    made = Pool(name)
+    if cautious:
+        made.allow_writes()
+    return made
+
+
+def _sectors(device: str) -> int:
+    fd = kernel.open_device(device, os.O_RDONLY)
     try:
-        with doing(f"read the size of the block device {data}"):
-            sectors = kernel.device_size(fd) // kernel.SECTOR
+        with doing(f"read the size of the block device {device}"):
+            return kernel.device_size(fd) // kernel.SECTOR
     finally:
         os.close(fd)
-    dm.create(name, sectors, "thin-pool", f"{metadata} {data} {block_size} {LOW_WATER} {FEATURES}")
-    return Pool(name)

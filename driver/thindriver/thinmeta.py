@@ -15,6 +15,7 @@ from .errors import DriverError, doing
 
 BLOCK = 4096  # bytes
 SUPERBLOCK_MAGIC = 27022010
+THIN_METADATA_NEEDS_CHECK_FLAG = 0  # the number of the bit among the superblock's flags
 INTERNAL_NODE = 1
 NODE = struct.Struct("<IIQIIII")  # struct node_header: csum, flags, blocknr, nr_entries, max_entries, value_size
 DETAILS = struct.Struct("<QQII")  # struct disk_device_details: mapped_blocks, transaction_id, two times
@@ -55,13 +56,24 @@ class ThinMetadata:
         whole = len(block) == BLOCK
         return "thin" if whole and struct.unpack_from("<Q", block, 32)[0] == SUPERBLOCK_MAGIC else "foreign"
 
+    def needs_check(self) -> bool:
+        """Whether the kernel could once not write it, and wants it checked before it changes it again."""
+        return bool(struct.unpack_from("<I", self._read(0), 4)[0] & 1 << THIN_METADATA_NEEDS_CHECK_FLAG)
+
     def transaction(self) -> int:
         """The pool's transaction id, as of the last commit."""
         return int(struct.unpack_from("<Q", self._read(0), 48)[0])
 
+    def size(self) -> tuple[int, int]:
+        """How many data blocks and metadata blocks it counts: the first field of each space map's root. 0 data blocks:
+        an init was killed before the kernel took the data device over.
+        """
+        superblock = self._read(0)
+        return int(struct.unpack_from("<Q", superblock, 64)[0]), int(struct.unpack_from("<Q", superblock, 192)[0])
+
     def data_size(self) -> int:
-        """The pool's size in bytes: the first field of the data space map's root counts its blocks."""
-        return int(struct.unpack_from("<Q", self._read(0), 64)[0]) * self.block_size() * 512
+        """The pool's size in bytes."""
+        return self.size()[0] * self.block_size() * 512
 
     def block_size(self) -> int:
         """The pool's data block size in sectors."""

@@ -102,14 +102,14 @@ def test_the_shell_drivers_bug_is_found(runner: TrialRunner) -> None:
             "echo nearly; exec sleep 1000",
             r"was not ready within 2 s \(it waited.*\): no line of its output matches 'up'; .*: nearly",
         ),
-        ("echo no root >&2; exit 7", "ended with 7; it said: no root"),
+        ("echo no root >&2; exit 7", "ended with exit status 7; it said: no root"),
         ("kill -SEGV $$", "was ended by signal SIGSEGV; it said: nothing"),
         (
             "echo 'panic: no pool' >&2; echo 'goroutine 1 [running]:' >&2; exit 2",
-            "ended with 2; it said: panic: no pool$",
+            "ended with exit status 2; it said: panic: no pool$",
         ),
-        ("exit 0", "ended with 1; it said: crashinit: it ended with exit status 0 before it was ready$"),
-        ("echo why; exit 0", "it ended with exit status 0 before it was ready; before that: why$"),
+        ("exit 0", "ended with exit status 0 before it was ready; it said: nothing$"),
+        ("echo why; exit 0", "ended with exit status 0 before it was ready; it said: why$"),
     ],
 )
 def test_a_daemon_that_never_gets_ready_is_one_sentence(tmp_path: Path, script: str, said: str) -> None:

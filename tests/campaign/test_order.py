@@ -6,6 +6,7 @@ from itertools import pairwise
 from crashinit.campaign.order import by_what_they_tell, scattered
 from crashinit.model.trial import Point, Trial
 
+from ..contract.builder import evidence, operation, run
 from ..toys import planned
 
 
@@ -52,3 +53,13 @@ def test_what_is_left_is_spread() -> None:
     for count in (4, 8, 16, 32):
         seen = [-1, *sorted(order[:count]), 64]
         assert max(right - left for left, right in pairwise(seen)) <= 2 * 64 // count
+
+
+def test_an_operation_with_another_one_after_it_comes_before_the_rest() -> None:
+    """The last write of a row, after which the next program begins, is not like those in its midst."""
+    keys = [f"dev.write base#{n}" for n in range(2, 22)] + ["dev.fsync base#22"]
+    operations = [operation("dev.write", "base").model_copy(update={"key": key}) for key in keys]
+    whole = evidence().model_copy(update={"fault_run": run(operations=operations)})
+    order = [one for unit in by_what_they_tell(WRITES, {WRITES[0].setup: whole}) for one in unit]
+
+    assert {(one.point.n, one.victim) for one in order[2:4]} == {(21, "process"), (21, "tree")}

@@ -217,8 +217,8 @@ def test_worker_leaves_quietly() -> None:
     """A SIGTERM that comes while an object is deleted is obeyed a moment later, without a word; a SIGHUP is not."""
     program = (
         "import os, signal\n"
-        "from crashinit.campaign.workers import _leave_when_told\n"
-        "_leave_when_told()\n"
+        "from crashinit.campaign.workers import leave_when_told\n"
+        "leave_when_told()\n"
         "signal.raise_signal(signal.SIGHUP)\n"
         "class Deleted:\n"
         "    def __del__(self): signal.raise_signal(signal.SIGTERM)\n"

@@ -23,7 +23,8 @@ from ..toys import crashinit, environment, python
     [
         (["frobnicate"], "No such command 'frobnicate'"),
         (["rum"], "Did you mean 'run'? See 'crashinit --help'."),
-        (["run"], "Missing option '--driver'"),
+        (["trace"], "Missing option '--driver'"),
+        (["run"], "the scenario 'steps/base-create' is for any driver: give '--driver'"),
         (["run", "--driver", "reference", "--bogus"], "No such option: --bogus"),
         (["run", "--driver", "reference", "--provider", "xen"], "'--provider': 'xen' is not one of 'qemu'"),
         (["run", "--driver", "reference", "--provider", "qemu-real", "--seed", "7"], "'qemu-real' takes no seed"),
@@ -89,7 +90,7 @@ def test_the_version_is_told() -> None:
     ("arguments", "command"),
     [
         (["frobnicate"], "crashinit"),
-        (["run"], "crashinit run"),
+        (["trace"], "crashinit trace"),
         (["image", "frobnicate"], "crashinit image"),
         (["drivers", "check"], "crashinit drivers check"),
         (["replay", "x", "--confirm", "many"], "crashinit replay"),

@@ -1,6 +1,5 @@
 """`crashinit replay`: which trials, of which run, in which machines."""
 
-import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,42 +8,9 @@ from crashinit.campaign.tries import combined
 from crashinit.cli import replay
 from crashinit.cli.app import ProviderName
 from crashinit.errors import UsageError
-from crashinit.scenario.plan import write
 
 from ..report.events import failing, mixed, report, results
 from ..toys import planned
-
-
-def test_replay_finds_the_newest_plan_that_holds_the_trial(tmp_path: Path) -> None:
-    """A trial's id alone is enough below reports/; a named run, or a plan's path, is taken as it is."""
-    for age, run in enumerate(("new", "old"), 1):
-        (tmp_path / "reports" / run).mkdir(parents=True)
-        write(tmp_path / "reports" / run / "plan.json", [planned("a"), planned(run)])
-        os.utime(tmp_path / "reports" / run / "plan.json", (10**9 / age, 10**9 / age))
-    new, old = Path("reports/new/plan.json"), Path("reports/old/plan.json")
-
-    assert (new, [planned("a")]) == replay._planned("a", None)
-    assert (old, [planned("old")]) == replay._planned("old", None)
-    assert (old, [planned("a")]) == replay._planned("a", old.parent)
-    assert (new, [planned("a"), planned("new")]) == replay._planned(str(new), None)
-    with pytest.raises(UsageError, match="no trial 'new' in the plan of 'reports/old'"):
-        replay._planned("new", old.parent)
-
-
-def test_replay_does_not_choose_between_drivers() -> None:
-    """Where runs of several drivers have a trial of that id, the choice is shown, and a damaged run is none of it."""
-    for driver in ("dockerd", "reference"):
-        write(Path(f"reports/{driver}/plan.json"), [replace(planned("a"), driver=driver), planned(driver)])
-    Path("reports/broken").mkdir()
-    Path("reports/broken/plan.json").write_text("[")
-
-    with pytest.raises(UsageError, match="several drivers have a trial 'a'") as error:
-        replay._planned("a", None)
-    assert {"'--run reports/dockerd' (dockerd)", "'--run reports/reference' (reference)."} <= set(
-        str(error.value).partition("one of ")[2].split(", ")
-    )
-    assert replay._planned("a", Path("reports/dockerd"))[1][0].driver == "dockerd"
-    assert replay._planned("reference", None)[0] == Path("reports/reference/plan.json")
 
 
 def test_replay_takes_the_seed_that_fails() -> None:
@@ -52,14 +18,14 @@ def test_replay_takes_the_seed_that_fails() -> None:
     result = combined([replace(results()[0], seed=7), replace(failing(results()[0], "diverged", "no", {}), seed=8)])
     plan = [planned(result.id), planned("other")]
     report(Path("run"), [result])
-    assert replay._machines(None, None, 1, "", Path("run")) == "qemu"
+    assert replay.machines_of(None, None, 1, "", Path("run")) == "qemu"
     Path("run/run.json").write_text('{"provider": "qemu-virtual:7"}')
 
     assert [trial.seed for trial in replay._with_their_seeds(plan, Path("run"))] == [8, None]
     assert replay._with_their_seeds(plan, Path("nowhere")) == plan
-    assert replay._machines(None, None, 1, "", Path("run")) == "qemu-virtual:7"
-    assert replay._machines(None, None, 5, "", Path("nowhere")) == "qemu:0"
-    assert replay._machines(None, 9, 1, "", Path("run")) == "qemu-virtual:9"
+    assert replay.machines_of(None, None, 1, "", Path("run")) == "qemu-virtual:7"
+    assert replay.machines_of(None, None, 5, "", Path("nowhere")) == "qemu:0"
+    assert replay.machines_of(None, 9, 1, "", Path("run")) == "qemu-virtual:9"
 
 
 def test_replay_takes_the_guest_that_the_run_had() -> None:
@@ -67,9 +33,9 @@ def test_replay_takes_the_guest_that_the_run_had() -> None:
     report(Path("run"), results())
     Path("run/run.json").write_text('{"provider": "qemu-cold", "guest": "debian13"}')
 
-    assert replay._machines(None, None, 1, "", Path("run")) == "qemu@debian13"
-    assert replay._machines(ProviderName.QEMU_REAL, None, 1, "sid", Path("run")) == "qemu-real@sid"
-    assert replay._machines(None, None, 1, "debian12", Path("run")) == "qemu"
+    assert replay.machines_of(None, None, 1, "", Path("run")) == "qemu@debian13"
+    assert replay.machines_of(ProviderName.QEMU_REAL, None, 1, "sid", Path("run")) == "qemu-real@sid"
+    assert replay.machines_of(None, None, 1, "debian12", Path("run")) == "qemu"
 
 
 def test_replay_of_what_failed() -> None:

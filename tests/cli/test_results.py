@@ -39,6 +39,23 @@ def test_compare_of_equal_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert capsys.readouterr().out == "30 trials are in both runs; 0 differ or are in one run only.\n"
 
 
+def test_compare_of_one_driver_on_two_guests_is_by_kind_and_point(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Another guest numbers its operations otherwise: that is no difference, and a failure is one by its point."""
+    renamed = [replace(trial, id=trial.id.replace("/op/", "/op-2/")) for trial in results()]
+    renamed[0] = failing(renamed[0], "diverged", "two loops", {"C03": "fail"})
+    for place, trials in (("a", results()), ("b", renamed)):
+        report(tmp_path / place, trials)
+        facts = json.loads((tmp_path / place / "run.json").read_text())
+        (tmp_path / place / "run.json").write_text(json.dumps({**facts, "guest": f"guest-{place}"}))
+
+    assert cli.main(["compare", "a", "b"]) == 1
+    said = capsys.readouterr().out
+    assert "A = a: reference on guest-a\n" in said and "only in the" not in said
+    assert said.endswith("10 points are in more than one run; 1 of them ends differently.\n")
+
+
 def test_a_count_of_one_is_no_plural(capsys: pytest.CaptureFixture[str]) -> None:
     """One trial is in both runs, and one differs."""
     report(Path("a"), results()[:1])

@@ -6,7 +6,16 @@ from crashinit.contract.case import Case
 from crashinit.contract.expectation import Expectation
 from crashinit.contract.leftovers import idle_loops, is_alarm, log_patterns
 from crashinit.contract.names import own_devices
-from crashinit.model.observation import BlockDevice, DmDevice, FileEntry, Mount, Observation, OperationRecord, Process
+from crashinit.model.observation import (
+    BlockDevice,
+    DmDevice,
+    Evidence,
+    FileEntry,
+    Mount,
+    Observation,
+    OperationRecord,
+    Process,
+)
 
 from tests.contract.builder import (
     DATA_SIZE,
@@ -262,6 +271,22 @@ def test_a_line_is_explained_only_by_the_fault_that_explains_it(line: str, inter
     assert {"C17"} == failed(calm).keys()
     assert failed(there) == {}
     assert failed(calm, against=spoil(reference(), add("kernel_log", line))) == {}
+
+
+@pytest.mark.parametrize("of", ["fault_run", "reinits", "again"])
+def test_a_pool_that_was_asked_to_read_only_may_say_so(of: str) -> None:
+    """The kernel's line is explained by a table that asks for it, of whichever init; without one it is an alarm."""
+    told = spoil(evidence(), add("kernel_log", "device-mapper: thin: 254:0: switching pool to read-only mode"))
+    parts = "0 524288 thin-pool 7:1 7:0 128 32768 2 skip_block_zeroing"
+
+    def loaded(table: str) -> Evidence:
+        load = operation("dm.table-load", "pool").model_copy(update={"detail": {"table": table}})
+        init = run(operations=[load])
+        return told.model_copy(update={of: [init] if of == "reinits" else init})
+
+    assert {"C17"} == failed(loaded(parts)).keys()
+    assert {"C17"} == failed(loaded("0 8 linear 7:0 read_only")).keys()
+    assert failed(loaded(f"{parts} read_only")) == {}
 
 
 def test_an_alarm_during_shutdown_counts() -> None:

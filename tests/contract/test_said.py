@@ -1,7 +1,7 @@
 """What a reason quotes of a run is what tells most, and nothing that a terminal obeys."""
 
 import pytest
-from crashinit.contract.said import QUOTED, ending, plainest, quoted
+from crashinit.contract.said import QUOTED, ending, plainest, quoted, succeeded
 
 from .builder import run
 
@@ -75,3 +75,14 @@ def test_one_that_spins_is_told_from_one_that_waits(busy: float | None, how: str
     late = run(exit=-9, timed_out=True, seconds=60.0, stderr="no pool").model_copy(update={"busy": busy})
 
     assert ending(late) == f"did not end in time and was ended after 60.0 s{how}: 'no pool'"
+
+
+def test_a_daemon_that_ends_too_early_speaks_for_itself() -> None:
+    """Exit status 0 is no success of a daemon that never got ready, and what is quoted are its own words alone."""
+    early = run(exit=1, early=True, stderr="no pool")
+
+    assert not succeeded(early)
+    assert ending(early) == "ended with exit status 0 before it was ready: 'no pool'"
+    assert ending(early.model_copy(update={"stderr": ""})) == (
+        "ended with exit status 0 before it was ready and printed nothing"
+    )

@@ -41,7 +41,7 @@ def test_all_that_a_program_complained_is_passed_on(tmp_path: Path) -> None:
     script = "echo 'tune2fs: Input/output error' >&2; echo >&2; echo '  no superblock' >&2; exit 1"
     try:
         with pytest.raises(DriverError, match=r"ended with 1: tune2fs: Input/output error; no superblock$"):
-            base._run(["sh", "-c", script], lock)
+            base.run(["sh", "-c", script], lock)
     finally:
         os.close(lock)
 

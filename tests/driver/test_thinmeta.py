@@ -69,6 +69,15 @@ def test_size_and_transaction_are_read_from_the_superblock(tmp_path: Path) -> No
     assert (found.block_size(), found.data_size(), found.transaction()) == (128, 256 << 20, 42)
 
 
+@pytest.mark.parametrize("flags", [0, 1, 0xFFFFFFFE, 0xFFFFFFFF])
+def test_the_wish_for_a_check_is_the_lowest_flag(tmp_path: Path, flags: int) -> None:
+    """superblock_flag_bits in dm-thin-metadata.c: the number of the bit is 0."""
+    block = superblock(root=1, transaction=0)
+    found = metadata(tmp_path / "m", block[:4] + struct.pack("<I", flags) + block[8:])
+
+    assert found.needs_check() == bool(flags & 1)
+
+
 @pytest.mark.parametrize(
     ("content", "state"),
     [(b"", "blank"), (bytes(BLOCK), "blank"), (b"x" * BLOCK, "foreign"), (b"\0" * 100 + b"x", "foreign")],

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from crashinit.adapters.adapter import HERE as ADAPTERS
-from crashinit.model.fault import ERRNO
-from crashinit.model.trial import Point, Setup, Trial
+from crashinit.model.fault import ERRNO, kind_of
+from crashinit.model.trial import CREATE, INIT, REMOVE, SHUTDOWN, Point, Setup, Trial
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,8 @@ class Broken:
     error: str = ""  # that the operation returns once, instead of another fault
     given: str = "fresh"
     recovery: str = "init"
+    during: str = INIT
+    surroundings: tuple[str, ...] = ()
     script: str = ""  # the script that is changed; the driver's own if it is not said
 
     def adapter(self, where: Path) -> Path:
@@ -46,12 +48,14 @@ class Broken:
         return Trial(
             self.name, self.driver, self.name, self.setup, point, fault, victim, 1, self.error, self.recovery,
             seconds=self.seconds, actor=self.actor, release="after" if self.actor else "",
+            lasts=1 if kind_of(fault).on_a_disk else 0,
         )  # fmt: skip
 
     @property
     def setup(self) -> Setup:
         """The root that it begins from."""
-        return Setup(self.given, (), 60.0)
+        on_a_disk = kind_of(self.fault).on_a_disk
+        return Setup(self.given, (), 60.0, during=self.during, surroundings=self.surroundings, on_a_disk=on_a_disk)
 
 
 BROKEN = (
@@ -116,6 +120,32 @@ BROKEN = (
         "two-inits-at-once", "loop-dir", "C18", 'flock 9 || die "cannot take the lock \'$root/lock\'"', "true",
         script="volume.sh", at="file.create state/base.json.tmp#1", fault="actor", victim="second-init",
         actor="second-init",
+    ),
+    # at other moments than init, and in other surroundings
+    Broken(
+        "volume-removed-in-pieces", "loop-dir", "C12", 'mv "$mnt/volumes/$1" "$mnt/volumes/.removed-$1"',
+        'rm -r "$mnt/volumes/$1"', script="volume.sh", during=REMOVE,
+        at="file.rmdir mnt/volumes/crashinit-request#1",
+    ),
+    Broken(
+        "volume-reported-and-not-made", "loop-dir", "C12", 'create() { mkdir "$mnt/volumes/$1"', "create() { true",
+        script="volume.sh", during=CREATE,
+    ),
+    Broken(
+        "record-away-during-shutdown", "loop-dir", "C12", "    lock\n    unmount_base\n    detach",
+        '    lock\n    mv "$root/state/base.json" "$root/base"\n    unmount_base\n    detach\n'
+        '    mv "$root/base" "$root/state/base.json"',
+        script="volume.sh", during=SHUTDOWN, given="populated", at="exec umount#1",
+    ),
+    Broken(
+        "zeros-taken-for-blank", "loop-dir", "C12", "if recorded base; then",
+        'if recorded base && blkid -p "$device" >/dev/null; then', given="populated", at="exec blkid#1",
+        fault="bad-disk", victim="zeros",
+    ),
+    Broken(
+        "limit-passed-over", "loop-dir", "C06", 'exec 9>"$root/lock" || die "cannot make the lock file \'$root/lock\'"',
+        '(exec 9>"$root/lock") || exit 0; exec 9>"$root/lock"', script="volume.sh", fault="none", victim="call",
+        surroundings=("nofile=8",), at="exec mkdir#1",
     ),
     # lvm
     Broken(

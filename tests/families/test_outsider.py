@@ -1,6 +1,9 @@
 """A family, an adapter and a clause that come from a package of somebody else's."""
 
 import os
+import re
+import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -9,17 +12,26 @@ import pytest
 from crashinit.report.results import read
 
 HERE = Path(__file__).parents[1] / "outsider"
-SCENARIO = "title: killed at each boundary\nstep: all\nvictims: [tree]\n"
+PAGE = Path(__file__).parents[2] / "docs" / "families.md"
+TYPED = re.findall(r"^    ((?:pip|crashinit) .+)$", PAGE.read_text(), re.MULTILINE)
 
 
 @pytest.fixture(scope="module")
-def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A directory in which pip has put the package."""
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory that has the package where a checkout has it."""
+    top = tmp_path_factory.mktemp("checkout")
+    shutil.copytree(HERE, top / "tests" / "outsider")
+    return top
+
+
+@pytest.fixture(scope="module")
+def installed(checkout: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory in which pip has put the package, as the page tells people to do."""
     target = tmp_path_factory.mktemp("installed")
-    source = tmp_path_factory.mktemp("source")
-    subprocess.run(["cp", "-r", f"{HERE}/.", str(source)], check=True)
-    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "install", "--quiet", "--no-deps"]
-    subprocess.run([*pip, "--target", str(target), str(source)], check=True)
+    pip, *words = shlex.split(TYPED[0])
+    assert (pip, words[0]) == ("pip", "install")
+    options = ["--disable-pip-version-check", "--quiet", "--no-deps", "--target", str(target)]
+    subprocess.run([sys.executable, "-m", "pip", *words, *options], cwd=checkout, check=True)
     return target
 
 
@@ -43,15 +55,18 @@ def test_it_is_not_there_unless_its_package_is(tmp_path: Path) -> None:
 
 
 @pytest.mark.xdist_group("trial")
-def test_a_run_is_judged_by_its_clause(installed: Path, tmp_path: Path) -> None:
+def test_the_page_s_commands_work_as_typed(installed: Path, checkout: Path) -> None:
     """Its driver is struck at each boundary of its own steps, and each trial has a verdict of its clause."""
-    (tmp_path / "all.yaml").write_text(SCENARIO)
-    ended = crashinit(
-        installed, tmp_path, "run", "all.yaml", "--driver", str(HERE / "ramdisk.toml"), "--out", "out", "-n", "1"
-    )
+    said = []
+    for line in TYPED[1:]:
+        program, *words = shlex.split(line)
+        assert program == "crashinit"
+        ended = crashinit(installed, checkout, *words)
+        assert ended.returncode == 0, ended.stdout + ended.stderr
+        said.append(ended.stdout)
 
-    assert ended.returncode == 0, ended.stdout + ended.stderr
-    results = read(tmp_path / "out").results
+    assert "R01 in-memory        pass" in said[0]
+    results = read(checkout / "reports" / "ramdisk").results
     assert {result.step for result in results} == {"mount", "metadata-save"}
     assert {result.clauses["R01"] for result in results} == {"pass"}
     assert all("C02" not in result.clauses for result in results)

@@ -74,3 +74,11 @@ def test_without_company_a_trial_says_nothing_of_it() -> None:
     [trial, *_] = planned.trials(scenario(), init, "d", families.load())
 
     assert not {"actor", "release", "udev", "seconds"} & trial.as_json().keys()
+
+
+def test_a_driver_that_is_up_has_devices_to_take() -> None:
+    """Of a shutdown the trace makes none, and there are some all the same."""
+    shutdown = run().model_copy(update={"operations": INIT[-2:]})
+    asked = scenario(actor="holder", during="shutdown", victims=["tree"])
+
+    assert len(planned.trials(asked, shutdown, "d", families.load())) == 2

@@ -64,7 +64,7 @@ def test_a_key_that_means_nothing_to_a_fault_is_refused() -> None:
     assert set(KILL.refuses) == {"errnos", "seconds"}
     with pytest.raises(ValueError, match="it has no 'victims'"):
         scenario(fault="child", victims=["tree"])
-    with pytest.raises(ValueError, match="goes with 'fault: supervisor' and 'fault: stop'"):
+    with pytest.raises(ValueError, match="goes with 'fault: supervisor', 'fault: stop' and 'fault: slow'"):
         scenario(fault="term", seconds=1.0)
 
 

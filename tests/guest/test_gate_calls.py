@@ -58,7 +58,11 @@ def keys(run: Run) -> list[str]:
             ["file.setxattr f#1", "file.removexattr f#1"],
         ),
         ("r, w = os.pipe(); os.write(w, b'abc'); os.splice(r, fd, 3)", ["file.write f#2"]),
-        ("fcntl.ioctl(fd, 0x40086602, struct.pack('q', 0x80))", ["file.set-flags f#1"]),  # FS_IOC_SETFLAGS: noatime
+        (
+            "was = bytearray(8); fcntl.ioctl(fd, 0x80086601, was)  # FS_IOC_GETFLAGS\n"
+            "fcntl.ioctl(fd, 0x40086602, bytes([was[0] | 0x80]) + was[1:])",  # FS_IOC_SETFLAGS: noatime as well
+            ["file.set-flags f#1"],
+        ),
         ("os.mkdir('in'); os.chroot('in'); os.mkdir('/a')", ["file.mkdir in#1", "file.mkdir in/a#1"]),
         (SUBMIT + "assert submit(iocb(1, 512, 512), iocb(3)) == 2", ["file.submit f#1"]),
         (SUBMIT + "assert submit(iocb(0, 512)) == 1", []),  # a read

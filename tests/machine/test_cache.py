@@ -11,8 +11,8 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from crashinit.errors import HostError
-from crashinit.machine.cache import Shelf, cache_dir, digest, disk_errors, require_space
+from crashinit.errors import HostError, UsageError
+from crashinit.machine.cache import MIB, Shelf, cache_dir, digest, disk_errors, require_space
 from crashinit.machine.qemu import accel
 
 
@@ -237,3 +237,34 @@ def test_a_full_disk_of_the_cache_is_not_blamed_on_the_results(
         assert [path.name for path in mounted.iterdir()] == ["filler"]
     finally:
         subprocess.run(["umount", str(mounted)], check=True)
+
+
+def test_the_cache_keeps_to_its_limit_and_says_what_goes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was not used for longest goes first, of whatever kind; never what was asked for; each removal is said."""
+
+    def large(where: Path) -> None:
+        (where / "file").write_bytes(os.urandom(3 * MIB))
+
+    monkeypatch.setenv("CRASHINIT_CACHE_LIMIT", "10M")
+    said: list[str] = []
+    for age, (kind, key) in enumerate((("images", "a"), ("templates", "b"), ("boxes", "c"))):
+        os.utime(Shelf(kind, 9, said.append).get(key, large), (10**9 + age, 10**9 + age))
+    assert said == []
+    Shelf("templates", 9, said.append).get("d", large)
+
+    assert not Shelf("images", 9).entries()
+    assert [entry.name for entry in Shelf("templates", 9).entries()] == ["d", "b"]
+    (line,) = said
+    assert line.startswith("removed images/a (3 MB)") and "CRASHINIT_CACHE_LIMIT" in line
+
+    monkeypatch.setenv("CRASHINIT_CACHE_LIMIT", "1M")
+    Shelf("templates", 9).get("e", large)
+    assert [entry.name for entry in Shelf("templates", 9).entries()] == ["e"]
+
+
+@pytest.mark.parametrize("limit", ["much", "10", "-1G", "1e9G"])
+def test_a_limit_that_is_none_is_refused(limit: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One sentence with an example."""
+    monkeypatch.setenv("CRASHINIT_CACHE_LIMIT", limit)
+    with pytest.raises(UsageError, match=f"CRASHINIT_CACHE_LIMIT is '{limit}'"):
+        Shelf("images", 9).get("a", fill)

@@ -3,10 +3,14 @@
 import json
 import socket
 from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from random import Random
 from threading import Thread
 
 import pytest
 from crashinit.errors import CrashinitError, GuestError, MachineError
+from crashinit.guest import agent
 from crashinit.machine import channel as module
 from crashinit.machine.channel import Channel
 
@@ -87,3 +91,66 @@ def test_what_the_console_said_is_printable(ends: tuple[Channel, socket.socket])
 
     with pytest.raises(MachineError, match=r"the machine is gone: its console ends with: \\x1b\]0;owned\\x07"):
         channel.call("x", {}, TIMEOUT)
+
+
+class Line:
+    """The guest's end of the line, as the agent takes it."""
+
+    def __init__(self, end: socket.socket) -> None:
+        self._end = end
+
+    def read(self) -> bytes:
+        with suppress(OSError):  # the test is over
+            if data := self._end.recv(1 << 16):
+                return data
+        raise EOFError
+
+    def write(self, data: bytes) -> None:
+        self._end.sendall(data)
+
+
+@pytest.fixture
+def served(ends: tuple[Channel, socket.socket], monkeypatch: pytest.MonkeyPatch) -> Channel:
+    """A channel whose other end the agent serves, in this process."""
+    channel, theirs = ends
+    monkeypatch.setattr(agent.Agent, "__init__", lambda self: None)  # which would look at this host's kernel
+    Thread(target=agent.serve, args=(Line(theirs),), daemon=True).start()
+    return channel
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"\n", b'\n{"id": 1, "call": "x"}\n', Random(0).randbytes(3 << 20)],
+    ids=["empty", "a line feed", "a request", "3 MiB at random"],
+)
+def test_bytes_arrive_raw_whatever_is_in_them(served: Channel, tmp_path: Path, data: bytes) -> None:
+    """No byte of a file is taken for a request, and the next call is answered."""
+    target = tmp_path / "file"
+    for _ in range(2):
+        served.call("put", {"path": str(target), "data": data}, TIMEOUT)
+        assert target.read_bytes() == data
+    assert served.call("run", {"argv": ["cat"], "input": b"in\n"}, TIMEOUT)["stdout"] == "in\n"
+
+
+def test_a_call_that_fails_leaves_no_bytes_on_the_line(served: Channel, tmp_path: Path) -> None:
+    """The bytes of a call that does not exist, or whose file cannot be written, are not the next request."""
+    touched = tmp_path / "touched"
+    request = {"id": 9, "call": "run", "arguments": {"argv": ["touch", str(touched)]}}
+    data = b"\n" + json.dumps(request).encode() + b"\n"
+    for name, path in (("nosuch", tmp_path), ("put", Path("/proc/nosuch/file"))):
+        with pytest.raises(GuestError):
+            served.call(name, {"path": str(path), "data": data}, TIMEOUT)
+    assert served.call("run", {"argv": ["true"]}, TIMEOUT)["exit"] == 0
+    assert not touched.exists()
+
+
+def test_after_half_a_call_nothing_more_is_sent(ends: tuple[Channel, socket.socket]) -> None:
+    """The agent would take the next call for the rest of the bytes; a machine that boots anew has forgotten them."""
+    channel, _ = ends
+    with pytest.raises(MachineError, match="did not answer 'put' within"):
+        channel.call("put", {"path": "/x", "data": bytes(16 << 20)}, 0.2)
+    with pytest.raises(MachineError, match="did not take all of a call before"):
+        channel.call("x", {}, 0.2)
+    channel.restarted()
+    with pytest.raises(MachineError, match="did not answer 'x' within"):
+        channel.call("x", {}, 0.2)

@@ -31,7 +31,7 @@ DRIVER = HERE.parent.parent / "driver"
 INSTALLED = "python:thindriver"  # where the reference driver's adapter takes it from
 BY_POWER_CUT = "power-"  # what the names of mutants begin with that no kill can tell from the driver
 
-SAMPLE = 6  # mutants of a test run; the next day has the next ones
+SAMPLE = 4  # mutants of a test run; the next day has the next ones
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ A test run has a sample of them, which changes from day to day; `make mutants` h
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
@@ -25,11 +26,12 @@ from crashinit.scenario.scenario import Scenario
 from crashinit.trial.powercut import PowerCutRunner
 from crashinit.trial.runner import TrialRunner
 
-from .mutants import HERE, SAMPLE, Mutant, mutants, sample
+from .mutants import DRIVER, HERE, SAMPLE, Mutant, mutants, sample
 from .score import wanted
 
 EVERY = mutants()
 CONDITIONS = HERE.parents[1] / "scenarios" / "conditions"
+REPORTED = HERE.parents[1] / "scenarios" / "reports" / "drivers"
 FAILED = "failed clauses"  # the property in which a condition notes them
 # The state as a whole (C13) and what one more init makes of it (C11) differ wherever some part of it is wrong.
 WHOLE = {"C11", "C13"}
@@ -151,3 +153,16 @@ def test_patch_applies(mutant: Mutant, tmp_path: Path) -> None:
     adapter = load(str(mutant.adapter(tmp_path)))
 
     assert adapter.install.files[0].path(adapter.directory) == tmp_path / "driver" / "thindriver"
+
+
+def test_a_driver_of_the_reports_has_the_mutants_bug(tmp_path: Path) -> None:
+    """It comes along without the patches, and so it makes its bug by a command: the very one of the patch."""
+    mutant = next(mutant for mutant in EVERY if mutant.name == "own-pool-refused")
+    mutant.adapter(tmp_path)
+    edited, patched = (tmp_path / name / "thindriver" / "transactions.py" for name in ("edited", "driver"))
+    edited.parent.mkdir(parents=True)
+    shutil.copy(DRIVER / "thindriver" / edited.name, edited)
+    [words] = load(str(REPORTED / "refuses-its-pool.toml")).before
+    subprocess.run([*words[:-1], str(edited)], check=True)
+
+    assert edited.read_text() == patched.read_text()

@@ -56,17 +56,17 @@ def test_the_files_of_others_are_passed_over(project: Path) -> None:
     """A docker-compose.yaml stops nothing. What looks like a scenario and is none stops only who names it."""
     (project / "s.yaml").unlink()
 
-    assert run(project, CRASHINIT_CACHE="/nowhere/to/boot").returncode == 0
+    assert run(project, CRASHINIT_CACHE="/dev/null/nowhere").returncode == 0
     (project / "s.yaml").write_text(SCENARIO.replace("step:", "stpe:").replace("victims: [tree]\n", ""))
-    ended = run(project, CRASHINIT_CACHE="/nowhere/to/boot")
+    ended = run(project, CRASHINIT_CACHE="/dev/null/nowhere")
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert "1 passed" in ended.stdout
     assert "s.yaml:3: unknown key 'stpe'" in ended.stdout
     assert "docker-compose" not in ended.stdout
     for how in ("--collect-only", "-n1"):
-        ended = run(project, how, CRASHINIT_CACHE="/nowhere/to/boot")
+        ended = run(project, how, CRASHINIT_CACHE="/dev/null/nowhere")
         assert ended.returncode == 0, ended.stdout + ended.stderr
-    ended = run(project, "s.yaml", CRASHINIT_CACHE="/nowhere/to/boot")
+    ended = run(project, "s.yaml", CRASHINIT_CACHE="/dev/null/nowhere")
     assert ended.returncode == 4
     assert "s.yaml:3: unknown key 'stpe'" in ended.stderr
 
@@ -90,7 +90,7 @@ def test_all_scenarios_that_come_along_are_found() -> None:
 @pytest.mark.parametrize("out", ["shell.toml", ".", "/"])
 def test_a_place_that_can_be_none_is_one_sentence(project: Path, out: str) -> None:
     """A file, a directory of somebody else: exit code 4 before anything boots, and no traceback."""
-    ended = run(project, "s.yaml", "--crashinit-out", out, CRASHINIT_CACHE="/nowhere/to/boot")
+    ended = run(project, "s.yaml", "--crashinit-out", out, CRASHINIT_CACHE="/dev/null/nowhere")
 
     assert ended.returncode == 4, ended.stdout + ended.stderr
     assert "INTERNALERROR" not in ended.stdout + ended.stderr
@@ -100,7 +100,7 @@ def test_a_place_that_can_be_none_is_one_sentence(project: Path, out: str) -> No
 def test_a_seed_is_for_machines_that_heed_it(project: Path) -> None:
     """With a provider in real time it is refused in one sentence, before anything boots."""
     asked = ("--crashinit-provider", "qemu-real", "--crashinit-seed", "7")
-    ended = run(project, "s.yaml", *asked, CRASHINIT_CACHE="/nowhere/to/boot")
+    ended = run(project, "s.yaml", *asked, CRASHINIT_CACHE="/dev/null/nowhere")
 
     assert ended.returncode == 4, ended.stdout + ended.stderr
     assert "INTERNALERROR" not in ended.stdout + ended.stderr
@@ -110,7 +110,7 @@ def test_a_seed_is_for_machines_that_heed_it(project: Path) -> None:
 def test_seeds_are_for_machines_that_heed_one(project: Path) -> None:
     """Others refuse them in one sentence with pytest's names of the options, before anything boots."""
     asked = ("--crashinit-provider", "qemu-real", "--crashinit-seeds", "3")
-    ended = run(project, "s.yaml", *asked, CRASHINIT_CACHE="/nowhere/to/boot")
+    ended = run(project, "s.yaml", *asked, CRASHINIT_CACHE="/dev/null/nowhere")
 
     assert ended.returncode == 4, ended.stdout + ended.stderr
     assert "INTERNALERROR" not in ended.stdout + ended.stderr
@@ -140,7 +140,10 @@ def test_trials_are_tests(project: Path, provider: Provider) -> None:
     again = [*arguments[2:], "--crashinit-out", str(out)]
     refused = run(project, *again)
     assert refused.returncode == 4
-    assert "holds results already: give '--crashinit-force' to replace them" in refused.stderr
+    assert (
+        "holds results already: give '--crashinit-resume' to go on, '--crashinit-force' to replace them"
+        in refused.stderr
+    )
     nothing = run(project, "--crashinit-out", str(out), "--crashinit-force", "-k", "no_such_trial")
     assert nothing.returncode == 5, nothing.stdout
     assert (out / "results.jsonl").read_bytes() == before

@@ -3,8 +3,10 @@
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
+import pytest
 from crashinit.model.events import RunFinished
 from crashinit.report import Reports
+from crashinit.report.files import ScenarioFiles
 
 from .events import failing, mixed, report, results, sequence, unjudged
 
@@ -28,7 +30,7 @@ def test_a_suite_per_scenario_and_a_case_per_trial(tmp_path: Path) -> None:
     assert names == [suite.get("name") for suite in root]
     assert [trial.id for trial in mixed()] == [case.get("name") for case in root.iter("testcase")]
     assert tuple(root.get(key) for key in ("tests", "failures", "errors", "skipped")) == ("30", "2", "1", "0")
-    assert case(root, "steps/mkfs/after/op/tree").get("time") == "1.500"
+    assert case(root, "steps/mkfs/after/op/tree").get("time") == "1.5"
 
 
 def test_diverged_and_not_fired_fail_and_error_is_an_error(tmp_path: Path) -> None:
@@ -93,3 +95,38 @@ def test_trials_that_were_not_reached_are_skipped(tmp_path: Path) -> None:
 
     assert (root.get("tests"), root.get("skipped")) == ("30", "28")
     assert len(root.findall("testsuite[@name='not run']/testcase/skipped")) == 28
+
+
+def test_a_case_names_the_file_of_its_scenario(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From the working directory on, so that a page of results can link it; a scenario from elsewhere has none."""
+    (tmp_path / "scenarios" / "steps").mkdir(parents=True)
+    (tmp_path / "scenarios" / "steps" / "mkfs.yaml").touch()
+    monkeypatch.chdir(tmp_path)
+    report(tmp_path / "run", mixed())
+    root = suites(tmp_path / "run")
+
+    named = {suite.get("name"): {case.get("file") for case in suite.iter("testcase")} for suite in root}
+    assert named.pop("steps/mkfs") == {"scenarios/steps/mkfs.yaml"}
+    assert set().union(*named.values()) == {None}
+
+
+def test_no_name_of_a_scenario_is_a_pattern(tmp_path: Path) -> None:
+    """A scenario may have any name; its file is looked for under that name and no other."""
+    (tmp_path / "steps").mkdir()
+    (tmp_path / "steps" / "mkfs.yaml").touch()
+    files = ScenarioFiles(tmp_path)
+
+    assert files.relative("steps/mkfs") == "steps/mkfs.yaml"
+    others = ("**/mkfs", "steps/*", "s[t]eps/mkfs", "a**b/mkfs", "../steps/no")
+    assert [name for name in others if files.relative(name)] == []
+
+
+def test_a_file_of_a_scenario_is_not_looked_for_everywhere(tmp_path: Path) -> None:
+    """A report may be written in a home or at the root: three levels of directories, and nothing that is hidden."""
+    for directory in (".git/steps", "a/b/steps", "a/b/c/other"):
+        (tmp_path / directory).mkdir(parents=True)
+        (tmp_path / directory / "mkfs.yaml").touch()
+    files = ScenarioFiles(tmp_path)
+
+    assert files.relative("steps/mkfs") == "a/b/steps/mkfs.yaml"
+    assert files.relative("other/mkfs") is None

@@ -46,6 +46,21 @@ def test_a_plan_comes_back_with_what_it_is_judged_against(run: Path) -> None:
     assert stored(run, TRIAL.id) == evidence()
 
 
+def test_a_plan_keeps_the_scenarios_that_its_trials_come_from(tmp_path: Path) -> None:
+    """Those of a part of it are those of its trials; a run without them is one of an earlier version."""
+    other = replace(TRIAL, id="other", scenario="steps/other")
+    said = {"steps/mkfs": {"title": "one", "step": "mkfs"}, "steps/other": {"title": "two", "step": "all"}}
+    Prepared([TRIAL, other], {SETUP: reference()}, "tcg", [], scenarios=said).store(tmp_path)
+
+    assert read_prepared(tmp_path).scenarios == said
+    assert read_prepared(tmp_path).only([other]).scenarios == {"steps/other": said["steps/other"]}
+    (tmp_path / "scenarios.json").unlink()
+    assert read_prepared(tmp_path).scenarios == {}
+    (tmp_path / "scenarios.json").write_text('["no mapping"]')
+    with pytest.raises(UsageError, match=r"scenarios\.json' is damaged"):
+        read_prepared(tmp_path)
+
+
 def test_the_verdict_follows_the_evidence(run: Path) -> None:
     """Other evidence leads to another verdict; the harness's own error has none and stays."""
     before = read(run).results

@@ -19,6 +19,8 @@ def test_a_power_cut_strikes_a_root_on_disks_of_its_own(tmp_path: Path) -> None:
     assert load(written(tmp_path, "step: mkfs", "fault: power-cut")).given == "ext4"
     assert load(written(tmp_path, "step: mkfs", "fault: power-cut", "given: xfs-populated")).given == "xfs-populated"
     assert load(written(tmp_path, "step: mkfs")).given == "fresh"
+    assert load(written(tmp_path, "step: mkfs", "given: {made-by: old@sid}")).given == "made-by:old@sid"
+    assert load(written(tmp_path, "step: mkfs", "given: made-by:old")).given == "made-by:old"
 
 
 @pytest.mark.parametrize(
@@ -41,6 +43,9 @@ def test_a_power_cut_strikes_a_root_on_disks_of_its_own(tmp_path: Path) -> None:
         (["steps: [mkfs]"], "'steps' narrows 'step: all'"),
         (["given: block"], "'given: block' names disks, which only 'fault: power-cut' needs"),
         (["fault: power-cut", "given: btrfs"], "'given' is 'btrfs', but may only be"),
+        (["given: 'made-by:'"], "'given' is 'made-by:', but may only be .* or 'made-by:ADAPTER@GUEST'"),
+        (["given: made-by:a@b@c"], "'given' is 'made-by:a@b@c'"),
+        (["fault: power-cut", "given: made-by:a"], "a power cut needs 'given: ext4'"),
     ],
 )
 def test_what_does_not_go_with_a_fault_is_refused(tmp_path: Path, lines: list[str], said: str) -> None:

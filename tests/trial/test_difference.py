@@ -1,12 +1,13 @@
 """Where two pieces of evidence first differ."""
 
 import pytest
-from crashinit.model.observation import Actor, Evidence, Uevent
+from crashinit.model.observation import Actor, Evidence, Exercise, Uevent
 from crashinit.trial.difference import first_difference
 
 from ..contract.builder import change_pool, evidence, observe, operation, run
 
 ONE = evidence()
+EXERCISE = Exercise(ok=False, stage="mount", message="")
 
 
 def test_what_is_equal_has_no_difference() -> None:
@@ -40,7 +41,7 @@ def test_every_part_of_the_evidence_counts() -> None:
         "actor": None,
         "udev": "",
     }
-    empty |= {"fault": "errno", "trial": "another", "fault_run": run(exit=1)}
+    empty |= {"fault": "errno", "trial": "another", "fault_run": run(exit=1), "during": "create", "requested": EXERCISE}
 
     assert set(empty) == set(Evidence.model_fields)
     for field, value in empty.items():

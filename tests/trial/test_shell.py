@@ -1,16 +1,13 @@
-"""The shell at a trial's point, fed with lines as a user types them."""
+"""The shell at a trial's point, fed with lines as from a script."""
 
 import base64
 import contextlib
 import io
 import os
-import pty
-import select
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +15,7 @@ import pytest
 from crashinit.adapters import load
 from crashinit.adapters.driven import Driven
 from crashinit.machine.protocol import Completed, Provider
-from crashinit.model.observation import Run
+from crashinit.model.observation import Evidence
 from crashinit.model.trial import Point, Setup, Trial
 from crashinit.scenario.plan import write
 from crashinit.trial import bash
@@ -26,6 +23,7 @@ from crashinit.trial.bash import LOOK
 from crashinit.trial.recording import Recording
 from crashinit.trial.runner import TrialRunner
 from crashinit.trial.shell import Shell
+from crashinit.trial.words import Words
 
 from ..toys import environment
 
@@ -37,6 +35,27 @@ TRIAL = Trial("t", "reference", "test", Setup("fresh", (), 60.0), POINT, "kill",
 def runner(provider: Provider) -> Iterator[TrialRunner]:
     with TrialRunner(provider, load("reference")) as runner:
         yield runner
+
+
+@contextlib.contextmanager
+def at_the_point(runner: TrialRunner, healthy: Evidence | None = None) -> Iterator[Words]:
+    """The words at the trial's point, as `replay --shell` has them."""
+    with contextlib.ExitStack() as held:
+
+        def hold() -> tuple[Recording, Driven]:
+            held.close()
+            return held.enter_context(runner.held(TRIAL))
+
+        words = Words(TRIAL, hold, lambda driven, gate: runner.strike(driven, gate, TRIAL), healthy=healthy)
+        with contextlib.closing(words):
+            yield words
+
+
+def told(words: Words, lines: list[str], out: io.StringIO | None = None) -> str:
+    """What these lines show, from the first prompt on."""
+    shown = out or io.StringIO()
+    Shell(words, io.StringIO("".join(f"{line}\n" for line in lines)), shown).run()
+    return shown.getvalue()
 
 
 @pytest.mark.xdist_group("shell")
@@ -56,18 +75,8 @@ def test_a_session_looks_strikes_and_starts_again(runner: TrialRunner) -> None:
         ":x",
         "exit",
     ]
-    out = io.StringIO()
-    with runner.held(TRIAL) as (recording, driven):
-        gate = recording.state["gate"]
-        Shell(
-            TRIAL,
-            recording,
-            driven,
-            lambda: runner.strike(driven, gate, TRIAL),
-            io.StringIO("\n".join(lines) + "\n"),
-            out,
-        ).cmdloop()
-    said = [line.removeprefix("crashinit# ") for line in out.getvalue().splitlines()]
+    with at_the_point(runner) as words:
+        said = [line.removeprefix("crashinit# ") for line in told(words, lines).splitlines()]
     text = "\n".join(said).replace("crashinit# ", "")
 
     assert "'dm.create pool#1'" in said[0]
@@ -78,15 +87,17 @@ def test_a_session_looks_strikes_and_starts_again(runner: TrialRunner) -> None:
         < text.index("the init ended with exit status 0")
         < text.rindex("-pool")
     )
-    assert "(exit status 1)\n\ufffd\ufffd\ufffd and after\nthere is no ':x': ':help' tells what there is." in text
+    assert (
+        "(exit status 1)\n\ufffd\ufffd\ufffd and after\nerror: there is no ':x': ':help' tells what there is." in text
+    )
 
 
 @pytest.mark.xdist_group("shell")
 def test_an_interrupted_line_ends_alone(runner: TrialRunner, monkeypatch: pytest.MonkeyPatch) -> None:
     """Ctrl-C ends what runs in the machine; the machine, and the init that is held in it, stay."""
     out = io.StringIO()
-    with runner.held(TRIAL) as (recording, driven):
-        run = driven.machine.run
+    with at_the_point(runner) as words:
+        run = words.machine.run
         interrupted: list[tuple[str, ...]] = []
 
         def once(*argv: str, **options: Any) -> Completed:
@@ -95,9 +106,8 @@ def test_an_interrupted_line_ends_alone(runner: TrialRunner, monkeypatch: pytest
                 signal.raise_signal(signal.SIGINT)
             return run(*argv, **options)
 
-        monkeypatch.setattr(driven.machine, "run", once)
-        lines = io.StringIO("echo first; sleep 1000\npgrep -x sleep || echo none sleeps\n:init\nexit\n")
-        Shell(TRIAL, recording, driven, lambda: None, lines, out).cmdloop()
+        monkeypatch.setattr(words.machine, "run", once)
+        told(words, ["echo first; sleep 1000", "pgrep -x sleep || echo none sleeps", ":init", "exit"], out)
     said = out.getvalue()
 
     assert len(interrupted) == 1
@@ -111,19 +121,10 @@ def test_words_show_the_way_and_what_differs(
     """':trace' marks the held operation, ':next' goes one further, ':diff' names facts, ':back' is there again."""
     monkeypatch.chdir(tmp_path)
     healthy, _ = runner.reference(TRIAL.setup)
-    out = io.StringIO()
-    with contextlib.ExitStack() as held:
-
-        def hold() -> tuple[Recording, Driven, Callable[[], Run]]:
-            held.close()
-            recording, driven = held.enter_context(runner.held(TRIAL))
-            return recording, driven, lambda: runner.strike(driven, recording.state["gate"], TRIAL)
-
+    with at_the_point(runner, healthy) as words:
         lines = [":trace", ":next", ":fault", ":init", ":diff", ":back", ":diff"]
         lines += [":put /etc/hostname /x", "ls /x", ":get /x"]
-        typed = io.StringIO("".join(f"{line}\n" for line in lines))
-        Shell(TRIAL, *hold(), typed, out, healthy=healthy, back=hold).cmdloop()
-    first, *others = out.getvalue().split("crashinit# ")
+        first, *others = told(words, lines).split("crashinit# ")
     names = ["trace", "next", "fault", "init", "diff", "back", "before", "put", "ls", "get", "end"]
     said = dict(zip(names, others, strict=True))
 
@@ -138,12 +139,50 @@ def test_words_show_the_way_and_what_differs(
     assert Path("x").read_bytes() == Path("/etc/hostname").read_bytes()
 
 
+@pytest.mark.xdist_group("shell")
+def test_a_moment_with_a_name_is_there_again(runner: TrialRunner) -> None:
+    """':back NAME' is before what was done since, in the machine and in what is known of the init, each time."""
+    lines = [":fork a", "touch /broken", ":next", ":fork b", ":fault", ":init", ":forks", ":back a", "ls /broken"]
+    lines += [":fault", ":back a", ":next", ":back b", "ls /broken", ":fault", ":back c", ":fork /"]
+    with at_the_point(runner) as words:
+        first, *others = told(words, lines).split("crashinit# ")
+    place = first.partition(" Lines run")[0]
+    said = dict(enumerate(others))
+
+    following = said[2].strip()
+    assert following.startswith("init is held before operation 22")
+    assert said[6] == f"a            {place}\nb            {following}\n"
+    assert said[7] == said[10] == f"{place}\n"
+    assert "No such file" in said[8]
+    assert "(operations: 21;" in said[9]
+    assert "(operations: 22;" in said[4] == said[14]
+    assert said[11] == f"{following}\n"
+    assert said[12] == f"{following}\n"
+    assert said[13] == "/broken\n"
+    assert "there is no moment 'c'" in said[15]
+    assert "a moment's name is of letters" in said[16]
+
+
+@pytest.mark.xdist_group("shell")
+def test_a_script_is_run_line_by_line(provider: Provider, tmp_path: Path) -> None:
+    """Where standard input is no terminal, `replay --shell` takes lines and words from it, to its end."""
+    write(tmp_path / "plan.json", [TRIAL])
+    argv = [sys.executable, "-m", "crashinit.cli", "replay", str(tmp_path / "plan.json"), "--shell"]
+    done = subprocess.run(argv, input="cd /usr\npwd\n:init\n", env=environment(), capture_output=True, text=True)
+
+    first, *said = done.stdout.split("crashinit# ")
+    assert first.startswith("init is held before operation 21, 'dm.create pool#1'. Lines run")
+    assert said == ["", "/usr\n", "error: init is still held: ':fault' first.\n", "\n"]
+    assert done.returncode == 0, done.stderr
+
+
 class Here:
     """This host in the machine's place: a shell's lines need no more of one than a shell and a file."""
 
     def __init__(self, when: str) -> None:
         self._when = when  # a word of the request at which Ctrl-C is pressed, once
         self.machine = self
+        self.adapter = None
 
     def run(self, *argv: str, timeout: float = 60) -> Completed:
         if self._when and self._when in " ".join(argv):
@@ -177,23 +216,19 @@ def test_what_ctrl_c_did_is_said(
     assert typed([line], Here(when), tmp_path, monkeypatch) == f"{said}crashinit# \n"
 
 
-def typed(lines: list[str], machine: "Here", directory: Path, monkeypatch: pytest.MonkeyPatch, **more: Any) -> str:
-    """What these lines show, typed in a shell of this host."""
+def typed(lines: list[str], machine: "Here", directory: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """What these lines show, in a shell of this host."""
     for name in ("START", "RUN", "LOOK"):
         monkeypatch.setattr(bash, name, getattr(bash, name).replace(bash.HERE, str(directory)))
     monkeypatch.setattr(bash, "HERE", str(directory))
-    out = io.StringIO()
     here: Any = machine
-    recording = Recording(here, {"operation": None}, TRIAL.setup)
+    words = Words(TRIAL, lambda: (Recording(here, {"operation": None}, TRIAL.setup), here), lambda *_: here)
     try:
-        Shell(
-            TRIAL, recording, here, lambda: None, io.StringIO("".join(f"{line}\n" for line in lines)), out, **more
-        ).cmdloop()
+        return told(words, lines).partition("crashinit# ")[2]
     finally:
         leader = int((directory / "pid").read_text()) if (directory / "pid").exists() else 0
         if leader and Path(f"/proc/{leader}").exists():
             os.killpg(leader, signal.SIGKILL)
-    return out.getvalue().partition("crashinit# ")[2]
 
 
 def test_one_shell_runs_all_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -233,115 +268,3 @@ def test_a_file_of_the_host_is_never_replaced(tmp_path: Path, monkeypatch: pytes
     assert "there' cannot be written: File exists" in said
     assert (tmp_path / "there").read_text() == "mine"
     assert (tmp_path / "new").read_text() == "the machine's"
-
-
-@pytest.mark.parametrize(("text", "expected"), [("/usr/lib/os-rel", "/usr/lib/os-release"), ("setsi", "setsid")])
-def test_tab_completes_what_the_machine_has(text: str, expected: str) -> None:
-    """A command in the first place, a file anywhere."""
-    here: Any = Here("")
-
-    assert bash.Bash(here, print).completions(text, command="/" not in text) == [expected]
-
-
-# The command as the leader of a session whose terminal is its standard input: Ctrl-C typed there is a signal.
-ON_A_TERMINAL = """
-import fcntl, sys, termios
-fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-from crashinit.cli import main
-sys.exit(main(sys.argv[1:]))
-"""
-
-
-SELECTS = ("23", "270")  # select, pselect6: <asm/unistd_64.h>
-
-
-class Terminal:
-    """A command on a terminal of its own, as a user has it before him."""
-
-    def __init__(self, *arguments: str) -> None:
-        self._ours, theirs = pty.openpty()
-        argv = [sys.executable, "-c", ON_A_TERMINAL, *arguments]
-        self.process = subprocess.Popen(
-            argv, stdin=theirs, stdout=theirs, stderr=theirs, env=environment(TERM="dumb"), start_new_session=True
-        )
-        os.close(theirs)
-
-    def types(self, text: str) -> None:
-        os.write(self._ours, text.encode())
-
-    def await_input(self) -> None:
-        """Until it waits for what is typed: of a signal that comes after the prompt and before that, readline takes
-        notice with the next key only."""
-        deadline = time.monotonic() + 60
-        while Path(f"/proc/{self.process.pid}/syscall").read_text().split()[0] not in SELECTS:
-            assert time.monotonic() < deadline, "it does not wait for input"
-
-    def await_text(self, wanted: str) -> str:
-        """What is shown up to that text."""
-        said = ""
-        deadline = time.monotonic() + 300
-        while wanted not in said:
-            left = deadline - time.monotonic()
-            assert left > 0 and select.select([self._ours], [], [], left)[0], f"'{wanted}' does not come: {said}"
-            said += os.read(self._ours, 1 << 16).decode(errors="replace")
-        return said
-
-    def close(self) -> None:
-        self.process.kill()
-        self.process.wait()
-        os.close(self._ours)
-
-
-@pytest.fixture
-def terminal(provider: Provider, tmp_path: Path) -> Iterator[Terminal]:
-    """`crashinit replay --shell` at the trial's point."""
-    write(tmp_path / "plan.json", [TRIAL])
-    terminal = Terminal("replay", str(tmp_path / "plan.json"), "--shell")
-    yield terminal
-    terminal.close()
-
-
-@pytest.mark.xdist_group("shell")
-def test_ctrl_c_at_the_prompt_keeps_the_machine(terminal: Terminal) -> None:
-    """The shell says how it is left, and what is typed next goes to the machine; so it does twice."""
-    terminal.await_text("crashinit# ")
-    for _ in range(2):
-        terminal.await_input()
-        terminal.types("\x03")
-        assert "the machine is gone" in terminal.await_text("crashinit# ")
-    terminal.types("dmsetup version | grep -c Driver; hostname\n")
-    assert "\n1\r" in terminal.await_text("crashinit# ")
-    terminal.types("printf '\\033]0;owned\\007'\n")
-    assert "\x1b]0;" not in terminal.await_text("\\x1b]0;owned\\x07")
-    terminal.types("exit\n")
-
-    assert terminal.process.wait(60) == 0
-
-
-@pytest.mark.xdist_group("shell")
-def test_sigterm_ends_the_shell(terminal: Terminal) -> None:
-    """Only Ctrl-C is kept from ending it."""
-    terminal.await_text("crashinit# ")
-    terminal.await_input()
-    terminal.process.terminate()
-
-    terminal.await_text("crashinit: interrupted")
-    assert terminal.process.wait(60) == 2
-
-
-@pytest.mark.xdist_group("shell")
-def test_tab_completes_words_and_the_machines_files(terminal: Terminal) -> None:
-    """At the prompt: a word after its colon, and what lies in the machine and not on the host."""
-    terminal.await_text("crashinit# ")
-    terminal.await_input()
-    terminal.types("mkdir -p /only-here/below; cd /only-here\n")
-    terminal.await_text("crashinit# ")
-    terminal.await_input()
-    terminal.types("ls -d bel\t\n")
-    assert "\nbelow\r" in terminal.await_text("crashinit# ")
-    terminal.await_input()
-    terminal.types(":hel\t\n")
-    assert ":trace" in terminal.await_text("crashinit# ")
-    terminal.types(":quit\n")
-
-    assert terminal.process.wait(60) == 0

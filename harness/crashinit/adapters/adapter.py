@@ -266,12 +266,12 @@ class Adapter(Part):
     def _filled(self, path: str) -> str:
         return path.replace("{root}", self.root)
 
-    def check_files(self) -> None:
-        """Raise UsageError, with file and key, when what the machine is to get is not there, or is too large."""
+    def check_files(self) -> list[Upload]:
+        """All files that the machine is to get. Raises UsageError, with file and key, where one is not there."""
         uploads = self._uploads()
         others = [(path, str(path)) for path in (*self._archives(), *self._debs())]
         with self._naming(""):
-            listed([*uploads, *others])
+            return listed([*uploads, *others])
 
     def _archives(self) -> list[Path]:
         return [self._file(archive.source, "install.archives.source") for archive in self.install.archives]

@@ -9,8 +9,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from crashinit.adapters import Adapter
+from crashinit.adapters.around import Around
+from crashinit.adapters.disk import Disk
 from crashinit.adapters.udev import Udev
-from crashinit.contract.said import ending, occupation, plainest, quoted, signal_name, succeeded
+from crashinit.contract.said import ending, occupation, plainest, quoted, succeeded, way
 from crashinit.errors import DriverError, GuestError, UsageError
 from crashinit.machine.protocol import Completed, Machine
 from crashinit.model.observation import Exercise, Observation, Run
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
 GRACE = 30.0  # seconds that the agent gets beyond the deadline of what it runs
 USER_DATA = "crashinit-user-data"  # the device that a populated root holds
+PAYLOAD = "crashinit-payload"  # the file in it
 PAYLOAD_SIZE = 1 << 20  # bytes of known data in it
 NO_PROGRAM = "there is no program"  # what the gate says of a command that the machine does not have
 ENDED_EARLY = 1  # exit status of a daemon that ends "with success" before it is ready: that is a failure
@@ -62,8 +65,12 @@ class Driven:
         self.setup = setup
         self.seconds = seconds or Seconds()
         self.stops: list[Run] = []  # the ends of daemons ahead of another init
+        self.struck: list[Run] = []  # inits that were struck ahead of the one that counts
         self._daemon: str | None = None  # the gate of the daemon that runs
         self.beside: Beside | None = None  # who else is in the machine
+        self.around = Around(machine, adapter.root, setup.surroundings)
+        self.disk = Disk(machine, adapter.whole) if setup.on_a_disk else None
+        self.reached: int | None = None  # of a fault on that disk: how many requests it struck
         self.udev: Udev | None = None  # how udevd behaves, if not as it does
 
     def begin_init(self, stop: str | int, *, reads: bool = False) -> dict[str, Any]:
@@ -76,7 +83,7 @@ class Driven:
         if ended := self._stop():
             self.stops.append(ended)
         for words in self.adapter.before:
-            self._run(words).check()
+            self.command(words).check()
         argv = self.adapter.command(self.adapter.init, self.setup.options)
         try:
             state: dict[str, Any] = self._start(argv, stop, reads=reads)
@@ -89,7 +96,14 @@ class Driven:
             raise
         return state
 
+    def begin_command(self, words: tuple[str, ...], stop: str | int, *, reads: bool, **names: str) -> dict[str, Any]:
+        """Start one of the driver's own commands under the gate; its state when it is held or has ended."""
+        argv = self.adapter.command(words, self.setup.options, **names)
+        started: dict[str, Any] = self._start(argv, stop, reads=reads, ready=None)
+        return started
+
     def _start(self, argv: list[str], stop: str | int, *, reads: bool, **more: Any) -> Any:
+        ready = self.adapter.ready.condition if self.adapter.ready else None
         return self.machine.call(
             "gate_start",
             timeout=self.setup.deadline + GRACE,
@@ -98,10 +112,10 @@ class Driven:
             root=self.adapter.root,
             deadline=self.setup.deadline,
             stop=stop,
-            ready=self.adapter.ready.condition if self.adapter.ready else None,
             reads=reads,
             settles=self.udev is not None and self.udev.settles,
-            **more,
+            **self.around.limits,
+            **{"ready": ready, **more},
         )
 
     def begin_second_init(self, patience: float) -> dict[str, Any]:
@@ -116,10 +130,7 @@ class Driven:
         if run.exit is None and not run.hung:
             self._daemon = gate
         elif run.exit == 0 and self.adapter.ready:
-            last = quoted(plainest(run))
-            before = f"; before that: {last}" if last else ""
-            said = f"crashinit: it ended with exit status 0 before it was ready{before}"
-            run = run.model_copy(update={"exit": ENDED_EARLY, "stderr": f"{run.stderr.rstrip()}\n{said}".lstrip()})
+            run = run.model_copy(update={"exit": ENDED_EARLY, "early": True})
         return run
 
     def init(self, *, reads: bool = False) -> Run:
@@ -158,6 +169,8 @@ class Driven:
         """Restart the machine in an orderly way; nothing that ran there runs any more."""
         self.machine.reboot()
         self._daemon = None
+        if self.disk:
+            self.disk.attach()
         self.machine.call("mark")
 
     def _stop(self) -> Run | None:
@@ -187,6 +200,8 @@ class Driven:
         """The system's state as the probe sees it now."""
         asked = {"digests": digests, "after_shutdown": after_shutdown}
         observation = Observation.model_validate(self._ask("probe", asked))
+        if self.disk:
+            observation = self.disk.apart(observation)
         return self.beside.apart(observation) if self.beside else observation
 
     def facts(self) -> dict[str, Any]:
@@ -234,32 +249,38 @@ class Driven:
 
         Raises DriverError when the driver fails at it, UsageError when the adapter does not say how.
         """
-        adapter = self.adapter
-        users = adapter.users
-        if users is None:
+        if self.adapter.users is None:
             raise UsageError(
-                f"the adapter '{adapter.name}' does not say in [volume] how a user's volume is made, so it has no used "
-                "root to begin from."
+                f"the adapter '{self.adapter.name}' does not say in [volume] how a user's volume is made, so it has no "
+                "used root to begin from."
             )
         run = self.init()
-        if said := trouble(run, adapter, self.setup):
+        if said := trouble(run, self.adapter, self.setup):
             raise DriverError(f"without any fault, the root cannot be populated: {said}")
-        self._populate_by(users.create)
-        printed = self._populate_by(users.mount).strip().splitlines()
-        if not printed:
-            raise DriverError("without any fault, the root cannot be populated: 'mount' printed no mount point")
-        self.machine.put(payload(), f"{printed[-1]}/crashinit-payload")
-        self._populate_by(users.unmount)
+        self.make_volume(USER_DATA)
 
-    def _populate_by(self, words: tuple[str, ...]) -> str:
-        """What one of the driver's own commands printed."""
-        done = self._run(words, id=USER_DATA)
+    def make_volume(self, name: str) -> None:
+        """A user's volume with known data in it. Raises DriverError when the driver fails at it."""
+        users = self.adapter.users
+        if users is None:
+            raise UsageError(f"the adapter '{self.adapter.name}' does not say in [volume] how a volume is made.")
         try:
-            return done.check().stdout
+            self.command(users.create, id=name).check()
+            printed = self.command(users.mount, id=name).check().stdout.strip().splitlines()
+            if not printed:
+                raise DriverError("without any fault, the root cannot be populated: 'mount' printed no mount point")
+            self.machine.put(payload(), f"{printed[-1]}/{PAYLOAD}")
+            self.command(users.unmount, id=name).check()
         except GuestError as error:
             raise DriverError(f"without any fault, the root cannot be populated: {error}") from error
 
-    def _run(self, words: tuple[str, ...], **names: str) -> Completed:
+    def holds_payload(self, directory: str) -> bool:
+        """Whether the known data is there, byte for byte."""
+        done = self.machine.run("sha256sum", f"{directory}/{PAYLOAD}", timeout=self.setup.deadline)
+        return done.stdout.partition(" ")[0] == hashlib.sha256(payload()).hexdigest()
+
+    def command(self, words: tuple[str, ...], **names: str) -> Completed:
+        """One of the driver's own commands, without a gate."""
         argv = self.adapter.command(words, self.setup.options, **names)
         return self.machine.run(*argv, timeout=self.setup.deadline)
 
@@ -278,13 +299,9 @@ def trouble(run: Run, adapter: Adapter, setup: Setup) -> str:
     """One sentence that says how an init without faults failed; "" if it did not."""
     if succeeded(run):
         return ""
-    how = f"ended with {run.exit}"
-    if run.exit is not None and run.exit < 0:
-        how = f"was ended by signal {signal_name(-run.exit)}"
-    if run.hung:
-        how = f"hangs in the kernel: it was still there after SIGKILL, {run.seconds:.1f} s after it began"
-    elif run.timed_out and adapter.ready:
+    how = way(run)
+    if run.timed_out and not run.hung and adapter.ready:
         how = f"was not ready within {setup.deadline:g} s{occupation(run)}: {adapter.ready}"
-    elif run.timed_out:
+    elif run.timed_out and not run.hung:
         how = f"did not end within {setup.deadline:g} s{occupation(run)}"
     return f"'{shlex.join(run.argv)}' {how}; it said: {quoted(plainest(run)) or 'nothing'}"

@@ -22,6 +22,7 @@ GOT = ("files", "archives")  # of [install]: lists of tables with `source` and `
 PACKAGES = "debs"  # of [install]: a list of paths
 DEPTH = 10  # files that extend one another
 FILE = re.compile(r"install\.files\.(?P<target>/[^=]*[^=/\s])\s*=\s*(?P<source>.+)", re.DOTALL)
+BARE = re.compile("[A-Za-z0-9_-]+")  # a key of TOML that needs no quotes
 OWN = "-own"  # what the name of an adapter ends with that was changed on the command line
 
 
@@ -52,7 +53,7 @@ def said(path: Path, depth: int = DEPTH) -> tuple[str, dict[str, Any]]:
     other_path = found(str(path.parent / other) if other.endswith(".toml") else other)
     _, inherited = said(other_path, depth - 1)
     inherited.pop("name", None)
-    return text, merged(_placed(inherited, other_path.resolve().parent), {"name": path.stem, **data})
+    return text, merged(placed(inherited, other_path.resolve().parent), {"name": path.stem, **data})
 
 
 def merged(first: dict[str, Any], second: dict[str, Any], where: str = "") -> dict[str, Any]:
@@ -82,8 +83,8 @@ def changed(driver: str, settings: Sequence[str]) -> str:
     data: dict[str, Any] = {}
     for setting in settings:
         data = merged(data, _setting(setting))
-    data = _placed(data, Path.cwd())
-    text = "".join(f"{_key(key)} = {_value(value)}\n" for key, value in data.items())
+    data = placed(data, Path.cwd())
+    text = written(data)
     name = "" if "name" in data else f"name = {_value(_named(base))}\n"
     text = f"{EXTENDS} = {_value(str(base.resolve()))}\n{name}{text}"
     path = cache_dir() / "adapters" / f"{base.stem}{OWN}-{digest(text)}.toml"
@@ -114,7 +115,7 @@ def _setting(setting: str) -> dict[str, Any]:
     raise UsageError(f"'--set {setting}': '{key}' is no key of an adapter file.")
 
 
-def _placed(data: dict[str, Any], directory: Path) -> dict[str, Any]:
+def placed(data: dict[str, Any], directory: Path) -> dict[str, Any]:
     """The same, meant from any directory: the paths of what a machine gets begin at the root."""
     install = data.get("install")
     if not isinstance(install, dict):
@@ -139,14 +140,24 @@ def _are_tables(value: Any) -> bool:
     return isinstance(value, list) and all(isinstance(entry, dict) for entry in value)
 
 
+def written(data: dict[str, Any]) -> str:
+    """What an adapter or guest file says, as TOML: tables after all else, those inside them on one line."""
+    plain = {key: value for key, value in data.items() if not isinstance(value, dict)}
+    tables = {key: value for key, value in data.items() if isinstance(value, dict)}
+    heads = [("", plain), *((f"\n[{_key(key)}]\n", table) for key, table in tables.items())]
+    return "".join(
+        head + "".join(f"{_key(key)} = {_value(value)}\n" for key, value in said.items()) for head, said in heads
+    )
+
+
 def _value(value: Any) -> str:
     """A value as TOML spells it: as JSON does, but for tables."""
     if isinstance(value, dict):
         return f"{{ {', '.join(f'{_key(key)} = {_value(part)}' for key, part in value.items())} }}"
     if isinstance(value, list):
         return f"[{', '.join(map(_value, value))}]"
-    return json.dumps(value)
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")  # TOML has no half of a surrogate pair
 
 
 def _key(key: str) -> str:
-    return json.dumps(key)
+    return key if BARE.fullmatch(key) else _value(key)

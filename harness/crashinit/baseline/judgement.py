@@ -92,14 +92,18 @@ def is_whole(run: RunRecord) -> bool:
     return not narrowed and not run.shard and not run.interrupted and not run.not_run
 
 
+def of_driver(known: Sequence[Known], driver: str) -> list[Known]:
+    """The entries that speak of this driver, by its name."""
+    return [entry for entry in known if entry.driver in ("", driver)]
+
+
 def judge(run: RunRecord, known: Sequence[Known], planned: Sequence[Trial] = ()) -> Judgement:
     """Sort results by whether their outcome was known. The harness's own errors are never known: they are new.
 
     `planned`: the trials of the run's plan, also those that were not selected. Without them only a whole run can tell
     that something is mended.
     """
-    driver = name(run.driver)
-    ours = [entry for entry in known if entry.driver in ("", driver)]
+    ours = of_driver(known, name(run.driver))
     expected: list[tuple[TrialResult, Known]] = []
     new: list[TrialResult] = []
     for result in run.results:

@@ -4,7 +4,6 @@ It knows no pytest and no console: the command line and the pytest plugin are tw
 """
 
 import contextlib
-import functools
 import time
 import traceback
 from collections import Counter
@@ -14,8 +13,9 @@ from types import MappingProxyType
 
 from crashinit.adapters import Adapter
 from crashinit.adapters import load as load_adapter
+from crashinit.campaign.limit import left_out as no_time_for
 from crashinit.campaign.order import by_what_they_tell
-from crashinit.campaign.planning import make_runner, planned_before, prepare
+from crashinit.campaign.planning import Runners, planned_before, prepare
 from crashinit.campaign.result import failed, result_of
 from crashinit.campaign.second import second_faults
 from crashinit.campaign.shard import ELSEWHERE, Shard
@@ -34,7 +34,7 @@ from crashinit.campaign.tries import (
     under,
 )
 from crashinit.campaign.units import groups
-from crashinit.campaign.workers import Begun, Done, Failed, attempt, run_groups
+from crashinit.campaign.workers import Begun, Done, Engine, Failed, Told, attempt, run_groups
 from crashinit.errors import HostError, NothingRanError, UsageError
 from crashinit.machine.provider import get_provider
 from crashinit.machine.seed import apart
@@ -58,15 +58,13 @@ from crashinit.scenario.scenario import Scenario
 from crashinit.trial.runner import TrialRunner
 from crashinit.trial.same_state import difference, is_sampled, sample, unmerged
 
-NO_TIME = "the time was over"
-
 
 def run(
     scenarios: Sequence[Scenario],
     driver: str,
     provider: str,
     out: Path,
-    workers: int,
+    workers: int | Engine,
     select: Callable[[str], bool],
     emit: Listener,
     *,
@@ -144,7 +142,7 @@ def run_trials(
     driver: str,
     provider: str,
     out: Path,
-    workers: int,
+    workers: int | Engine,
     emit: Listener,
     more: Callable[[], tuple[list[Trial], list[str]]] | None = None,
     recordings: Path | None = None,
@@ -155,7 +153,8 @@ def run_trials(
     shard: str = "",
     limit: float | None = None,
 ) -> list[Outcome]:
-    """Run planned trials on this many workers and judge each as it ends; then try those again that are to be.
+    """Run planned trials on this many workers, or on an engine's, and judge each as it ends; then try those again that
+    are to be.
 
     `more` is asked after them for trials that follow from them, and what of those is left out. `recordings`: the
     directory of the run that planned them, if that is not `out`. `narrowed`: they are not all that there is.
@@ -170,11 +169,14 @@ def run_trials(
     interrupted = True
 
     def ended(units: Sequence[Sequence[Trial]], *, merges: bool = False) -> Generator[Done | Failed]:
-        make = functools.partial(make_runner, driver, provider, recordings or out, merges=merges)
-        with contextlib.closing(run_groups(units, make, workers)) as messages:
+        make = Runners(driver, provider, recordings or out, merges)
+        running = run_groups(units, make, workers) if isinstance(workers, int) else workers.run(units, make)
+        with contextlib.closing(running) as messages:
             for message in messages:
                 if isinstance(message, Begun):
                     emit(TrialStarted(message.trial.id, message.worker))
+                elif isinstance(message, Told):
+                    emit(Note(message.text))
                 else:
                     yield message
 
@@ -248,7 +250,7 @@ def run_trials(
         further: list[Trial] = []
         left = [trial.id for trial in trials if trial.id not in results] if limit is not None else []
         if left:
-            emit(RunShortened(left, [f"{len(left)} of {len(trials)} trials: {NO_TIME} ({limit:g} s)"]))
+            emit(RunShortened(left, [no_time_for(len(left), len(trials), limit or 0.0)]))
         elif more:
             further, left_out = more()
             emit(RunExtended([trial.id for trial in further], left_out))

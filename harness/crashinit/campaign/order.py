@@ -2,14 +2,16 @@
 
 1. of each place in the init (step, operation without counters) one trial of each fault;
 2. of each such place one of each victim and error;
-3. all others, spread: the middle, then the quarters, and so on, so that wherever the time ends no part of the init is
+3. of these one for each operation that comes next: the last write of a row is not like those before it;
+4. all others, spread: the middle, then the quarters, and so on, so that wherever the time ends no part of the init is
    left out more than another.
 
-Within 1 and 2 trials stand in the order of the recorded inits, so that one of these serves many of them; in 3 what
+Within 1, 2 and 3 trials stand in the order of the recorded inits, so that one of these serves many of them; in 4 what
 shares a recorded init, or may stand for one another, stays together. The same trials have the same order each time.
 """
 
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from itertools import pairwise
 
 from crashinit.campaign.units import NOTHING, groups
 from crashinit.model.observation import Evidence
@@ -21,13 +23,27 @@ Unit = list[Trial]
 
 def by_what_they_tell(trials: Sequence[Trial], references: Mapping[Setup, Evidence] = NOTHING) -> list[Unit]:
     """The trials as units for workers, in this order."""
-    first = _one_of_each(trials, _one_place_and_fault)
-    covered = {_one_way(trial) for trial in first}
-    second = _one_of_each([trial for trial in trials if _one_way(trial) not in covered], _one_way)
-    units = [[trial] for chosen in (first, second) for group in groups(chosen) for trial in group]
-    done = {trial.id for trial in (*first, *second)}
-    rest = [trial for trial in trials if trial.id not in done]
+    following = {setup: _following(evidence) for setup, evidence in references.items()}
+
+    def one_end(trial: Trial) -> Hashable:
+        return _one_way(trial), following.get(trial.setup, {}).get(trial.point.operation)
+
+    units: list[Unit] = []
+    done: list[Trial] = []
+    for alike in (_one_place_and_fault, _one_way, one_end):
+        covered = {alike(trial) for trial in done}
+        chosen = _one_of_each([trial for trial in trials if alike(trial) not in covered], alike)
+        units += [[trial] for group in groups(chosen) for trial in group]
+        done += chosen
+    taken = {trial.id for trial in done}
+    rest = [trial for trial in trials if trial.id not in taken]
     return units + list(scattered(list(groups(rest, references))))
+
+
+def _following(reference: Evidence) -> dict[str, str]:
+    """For each operation of an init the one that comes next, without its counter."""
+    keys = [operation.key for operation in reference.fault_run.operations]
+    return {key: uncounted(later) for key, later in pairwise(keys)}
 
 
 def _one_place_and_fault(trial: Trial) -> Hashable:

@@ -1,6 +1,7 @@
 """Planning: from scenarios to trials, by an init without faults of each setup; from ended trials to second faults."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from crashinit.adapters import load as load_adapter
@@ -16,6 +17,7 @@ from crashinit.model.trial import Setup, Trial
 from crashinit.run.kept import PLAN, Prepared, adapter_digest, read_prepared
 from crashinit.scenario import plan
 from crashinit.scenario.scenario import Scenario
+from crashinit.trial.activity import disk_activity
 from crashinit.trial.powercut import PowerCutRunner, recording_name
 from crashinit.trial.reference import init_without_faults, refuse_unsound
 from crashinit.trial.runner import TrialRunner
@@ -33,6 +35,23 @@ def make_runner(
     """
     noted = get_provider(provider, note=lambda text: emit(Note(text)))
     return PowerCutRunner(noted, load_adapter(driver), out, merges=merges)
+
+
+@dataclass(frozen=True)
+class Runners:
+    """What `make_runner` is to make in each worker."""
+
+    driver: str
+    provider: str
+    out: Path  # the run's directory, with the recordings
+    merges: bool = True
+
+    def __call__(self) -> PowerCutRunner:
+        return make_runner(self.driver, self.provider, self.out, merges=self.merges)
+
+    def accel(self) -> str:
+        """How machines run on this host: results are alike only where that is."""
+        return get_provider(self.provider).accel
 
 
 def prepare(scenarios: Sequence[Scenario], driver: str, provider: str, out: Path, emit: Listener) -> Prepared:
@@ -73,10 +92,10 @@ def prepare(scenarios: Sequence[Scenario], driver: str, provider: str, out: Path
                     references[setup] = init_without_faults(runner, setup)
                     refuse_unsound(references[setup], runner.adapter, setup)
                 init = references[setup].fault_run
-                planned = planned_faults.trials(scenario, init, driver, family)
-                said = plan.left_out(scenario, init.operations, family) + planned_faults.left_out(
-                    scenario, init, family
-                )
+                active = disk_activity(runner, setup) if setup.on_a_disk else {}
+                planned = planned_faults.trials(scenario, init, driver, family, active)
+                said = plan.left_out(scenario, init.operations, family)
+                said += planned_faults.left_out(scenario, init, family, active)
                 if scenario.step == "all":
                     said += _no_boundary_is_left(runner, scenario, setup, len(init.operations), emit)
             absent = runner.adapter.without(scenario.step or "")
@@ -88,7 +107,10 @@ def prepare(scenarios: Sequence[Scenario], driver: str, provider: str, out: Path
         adapter = runner.adapter
     plan.refuse_doubles(trials)
     recordings = {recording_name(adapter, setup): init for setup, init in recorded.items()}
-    return Prepared(trials, references, accel, left_out, recordings, adapter.name, adapter_digest(adapter))
+    scenarios_said = {one.name: one.model_dump(mode="json", exclude_unset=True) for one in scenarios}
+    return Prepared(
+        trials, references, accel, left_out, recordings, adapter.name, adapter_digest(adapter), scenarios_said
+    )
 
 
 def _no_boundary_is_left(

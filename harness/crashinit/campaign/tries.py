@@ -33,15 +33,12 @@ class HowOften:
     seeds: int = 1  # under which any that was judged is tried, the first one included
     merge: bool = True  # a trial whose fault leaves the state of another one is not run on: that one stands for it
 
-    def require(self, provider: Provider, options: str = "--") -> None:
-        """Raises UsageError when seeds are asked for of machines that would not heed them.
-
-        `options`: how the names of the options begin in messages.
-        """
+    def require(self, provider: Provider) -> None:
+        """Raises UsageError when seeds are asked for of machines that would not heed them."""
         if self.seeds > 1 and not provider.repeats:
             raise UsageError(
-                f"the provider '{provider.name}' takes no seeds: give '{options}provider {VIRTUAL}', "
-                f"or '{options}repeat {self.seeds - 1}' to try every trial so many times more."
+                f"the provider '{provider.name}' takes no seeds: give '--provider {VIRTUAL}', "
+                f"or '--repeat {self.seeds - 1}' to try every trial so many times more."
             )
 
     def more(self, result: TrialResult) -> int:

@@ -19,7 +19,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
-from typing import Any
+from typing import Any, Protocol
 
 from crashinit.errors import CrashinitError
 from crashinit.model.observation import Evidence
@@ -60,7 +60,21 @@ class Failed:
     details: str = ""  # what is known of a defect of the harness: its traceback
 
 
+@dataclass(frozen=True)
+class Told:
+    """Something of the workers that people may want to know."""
+
+    text: str
+
+
 Message = Begun | Done | Failed
+
+
+class Engine(Protocol):
+    """Workers that are no processes of this host's own."""
+
+    def run(self, groups: Sequence[Group], make_runner: MakeRunner) -> Generator[Message | Told]:
+        """As run_groups, which it stands for."""
 
 
 def run_groups(groups: Sequence[Group], make_runner: MakeRunner, workers: int) -> Generator[Message]:
@@ -177,10 +191,9 @@ class _Worker:
 
 def _work(connection: Connection, make_runner: MakeRunner, number: int, owner: int) -> None:
     """A worker's life: receive a group, run it, say what happened, until None comes or the owner is gone."""
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-    if os.getppid() != owner:
+    if not ends_with(owner):
         return
-    _leave_when_told()
+    leave_when_told()
     with suppress(BrokenPipeError, ConnectionResetError), make_runner() as runner:  # the owner is gone: so are we
         while (group := _next(connection)) is not None:
             runner.expect(group)
@@ -190,6 +203,12 @@ def _work(connection: Connection, make_runner: MakeRunner, number: int, owner: i
             connection.send(None)
 
 
+def ends_with(owner: int) -> bool:
+    """Have this process be told to end when its parent `owner` ends; False: it has ended already."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    return os.getppid() == owner
+
+
 def _next(connection: Connection) -> Any:
     try:
         return connection.recv()
@@ -197,7 +216,7 @@ def _next(connection: Connection) -> Any:
         return None
 
 
-def _leave_when_told() -> None:
+def leave_when_told() -> None:
     """SIGTERM ends this process, and closes what it has open; what reaches the whole terminal is for the owner."""
     for which in (signal.SIGINT, signal.SIGHUP):  # they reach the whole terminal; the owner decides
         signal.signal(which, signal.SIG_IGN)

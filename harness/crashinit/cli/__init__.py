@@ -15,13 +15,26 @@ from collections.abc import Sequence
 import typer
 
 from crashinit.campaign.interruption import as_ctrl_c
-from crashinit.cli import drivers, host, replay, repro, results, scenarios, trials
+from crashinit.cli import bisect, bundle, drivers, explore, host, replay, repro, results, scenarios, show, trials
 from crashinit.cli.app import HARNESS_ERROR, INTERRUPTED, OK, USAGE_ERROR, app, fail
 from crashinit.errors import CrashinitError
 
 NO_NAMES = (errno.ENAMETOOLONG, errno.ELOOP)  # of a path that was given and can be none
 
-__all__ = ["drivers", "host", "main", "replay", "repro", "results", "scenarios", "trials"]
+__all__ = [
+    "bisect",
+    "bundle",
+    "drivers",
+    "explore",
+    "host",
+    "main",
+    "replay",
+    "repro",
+    "results",
+    "scenarios",
+    "show",
+    "trials",
+]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -1,17 +1,14 @@
 """The application: its options' types, its exit codes, and what every command needs."""
 
 import os
-import re
 import sys
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
-from crashinit.errors import UsageError
 from crashinit.text.printable import one_line, printable
 
 if TYPE_CHECKING:
@@ -20,7 +17,6 @@ if TYPE_CHECKING:
     from crashinit.scenario.expected import Failure
 
 OK, FAILED, INTERRUPTED, HARNESS_ERROR, USAGE_ERROR, NOTHING_RAN = range(6)
-REPORTS = Path("reports")
 
 app = typer.Typer(
     help="Crash-tests the initialisation of storage drivers: kill it at every step, run it again, "
@@ -77,6 +73,24 @@ Driver = Annotated[
         "--driver", metavar="D", help="An adapter's name, or an adapter file's path.", autocompletion=_drivers
     ),
 ]
+Drivers = Annotated[
+    list[str],
+    typer.Option(
+        "--driver",
+        metavar="D",
+        help="An adapter's name, or an adapter file's path; several, and each is run.",
+        autocompletion=_drivers,
+    ),
+]
+DriversOrNone = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--driver",
+        metavar="D",
+        help="As for other commands; several, and each is run. By default those that all scenarios name in 'expect'.",
+        autocompletion=_drivers,
+    ),
+]
 Settings = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="What the adapter says otherwise, such as a file of your own."),
@@ -89,6 +103,10 @@ Seed = Annotated[
 Guest = Annotated[
     str,
     typer.Option("--guest", metavar="G", help="What machines run: a guest's name, or a guest file's path."),
+]
+Guests = Annotated[
+    list[str] | None,
+    typer.Option("--guest", metavar="G", help="What machines run: a guest's name or file; several, and each is tried."),
 ]
 WORKERS = 64  # at once: each has a machine, and more than the host has processors for only wait for one another
 Workers = Annotated[int, typer.Option("-n", metavar="N", min=1, max=WORKERS, help="How many trials run side by side.")]
@@ -156,14 +174,6 @@ def say(text: str, stream: TextIO | None = None) -> None:
     print(printable(text, None), file=stream or sys.stdout)
 
 
-def seconds_of(text: str, option: str) -> float:
-    """A duration such as 90s, 5m or 1.5h, in seconds. Raises UsageError."""
-    match = re.fullmatch(r"(\d{1,6}(?:\.\d{1,3})?)(s|m|h)?", text)
-    if not match or float(match[1]) == 0:
-        raise UsageError(f"'{option}' is '{text}', but must be a time such as 90s, 5m or 1h.")
-    return float(match[1]) * {"s": 1, "m": 60, "h": 3600}[match[2] or "s"]
-
-
 def machines(provider: ProviderName, seed: int | None, seeds: int = 1, guest: str = "") -> str:
     """The provider's name, with the seed of its machines, or the first of `seeds`, and their guest.
 
@@ -174,15 +184,6 @@ def machines(provider: ProviderName, seed: int | None, seeds: int = 1, guest: st
 
     load(guest or DEFAULT)
     return with_guest(seeded(provider.value, "" if seed is None else str(seed), seeds), guest)
-
-
-def run_directory(out: Path | None, name: str, *, resume: bool, force: bool) -> Path:
-    """The run's directory: the one that is given, or a new one by name and date below 'reports'."""
-    if resume and force:
-        raise UsageError("'--resume' keeps the results and '--force' replaces them: give one of the two.")
-    if out is None and resume:
-        raise UsageError("'--resume' needs '--out DIR': name the directory of the run to go on with.")
-    return out or REPORTS / f"{name}-{datetime.now():%Y%m%d-%H%M%S}"
 
 
 def run_reports(
@@ -204,31 +205,19 @@ def exit_code(
 
     A planned trial without a result is never a pass: 2 when the run was interrupted, else 3.
     """
-    from crashinit.baseline.judgement import judge_directory
+    from crashinit.baseline.held import held
     from crashinit.report import read
     from crashinit.report.gaps import Gaps
 
     run = read(directory)
-    judged = run.results
     if not run.results and not run.not_run:
         return fail("error: nothing ran: no trial matches.", NOTHING_RAN)
-    if known is not None:
-        judgement = judge_directory(directory, run, known)
-        for sentence in judgement.sentences():
-            say(one_line(sentence))
-        if judgement.rotten:
-            return FAILED
-        judged = judgement.new
-    if expectations and not run.not_run:
-        from crashinit.scenario.expected import of_run
-
-        unmet, judged = of_run(expectations, run.results, judged)
-        for sentence in unmet:
-            say(one_line(f"not as expected: {sentence}"))
-        if unmet:
-            return FAILED
-        say(f"as expected: {len(expectations)} {'scenario' if len(expectations) == 1 else 'scenarios'}")
-    outcomes = {result.outcome for result in judged}
+    against = held(directory, run, known, expectations)
+    for sentence in against.sentences:
+        say(one_line(sentence))
+    if against.wrong:
+        return FAILED
+    outcomes = {result.outcome for result in against.judged}
     if outcomes & {"diverged", "not-fired"}:
         return FAILED
     if run.not_run:

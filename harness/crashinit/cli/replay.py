@@ -1,8 +1,10 @@
 """Trials that a run has planned, done again: replay."""
 
 import functools
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,7 +15,6 @@ from crashinit.cli.app import (
     FAILED,
     NOTHING_RAN,
     OK,
-    REPORTS,
     Confirm,
     NoMerge,
     Out,
@@ -26,12 +27,14 @@ from crashinit.cli.app import (
     exit_code,
     fail,
     machines,
-    run_directory,
     run_reports,
     say,
+    warn,
 )
+from crashinit.cli.plans import find, is_bundle
 from crashinit.errors import UsageError
 from crashinit.model.events import CONFIRM, Note
+from crashinit.run.directory import run_directory
 from crashinit.text.printable import one_line
 
 if TYPE_CHECKING:
@@ -43,7 +46,10 @@ if TYPE_CHECKING:
 
 @app.command()
 def replay(
-    target: Annotated[str, typer.Argument(metavar="TRIAL|PLAN", help="A trial's id, or the path of a plan.json.")],
+    target: Annotated[
+        str,
+        typer.Argument(metavar="TRIAL|PLAN|BUNDLE", help="A trial's id, or the path of a plan.json or of a bundle."),
+    ],
     source: Annotated[
         Path | None,
         typer.Option("--run", metavar="DIR", help="The run that planned it; by default the newest that did."),
@@ -75,7 +81,7 @@ def replay(
     seeds: Seeds = 1,
     no_merge: NoMerge = False,
 ) -> int:
-    """One trial again, or all trials of a plan."""
+    """One trial again, that of a bundle, or all trials of a plan."""
     from crashinit import families
     from crashinit.campaign import campaign
     from crashinit.campaign.tries import HowOften, under
@@ -88,8 +94,13 @@ def replay(
         raise UsageError(f"'{clause}' is no clause: they are {', '.join(families.clauses())}.")
     if provider:
         machines(provider, seed, seeds, guest)  # what is wrong with them is told before anything is read
-    plan, trials = _planned(target, source)
-    vms = _machines(provider, seed, seeds, guest, plan.parent)
+    plan, trials = find(target, source)
+    vms = machines_of(provider, seed, seeds, guest, plan.parent)
+    if is_bundle(target):
+        from crashinit.bundle.here import differences
+
+        asked = bool(guest)
+        say(one_line(differences(Path(target), plan.parent, vms, asked=asked, note=warn), None))
     if select:
         trials = list(filter(lambda trial: matcher(select)(trial.id), trials))
     if clause and not failed:
@@ -122,15 +133,31 @@ def replay(
             narrowed=bool(select or failed) or Path(target).suffix != ".json",
             often=HowOften(confirm, repeat, seeds, merge=not no_merge),
         )
+    if len(trials) == 1:
+        for line in _story(directory, trials[0].id):
+            say(one_line(line, None))
     return exit_code(directory)
 
 
-def _machines(provider: ProviderName | None, seed: int | None, seeds: int, guest: str, directory: Path) -> str:
+def _story(directory: Path, trial: str) -> Iterator[str]:
+    """What happened in the trial that was run again."""
+    from crashinit.report import read
+    from crashinit.report.stories import Stories
+    from crashinit.report.told import told
+
+    run = read(directory)
+    for result in run.results:
+        if result.id == trial and (story := Stories(directory, run.driver).of(result)):
+            yield ""
+            yield from told(result, story)
+
+
+def machines_of(provider: ProviderName | None, seed: int | None, seeds: int, guest: str, directory: Path) -> str:
     """The provider, and where none is asked for, the run's if that had a seed, else the default one; the same guest."""
     from crashinit.machine.seed import apart, options
-    from crashinit.report.again import machines_of
+    from crashinit.report import again
 
-    own, ran = apart(machines_of(directory))
+    own, ran = apart(again.machines_of(directory))
     if provider is None and options(own):
         kind, _, its = own.partition(":")
         return machines(ProviderName(kind), int(its) if its and seed is None else seed, guest=guest or ran)
@@ -196,7 +223,10 @@ def _shell(trials: "list[Trial]", provider: str, planned: Path) -> int:
     from crashinit.campaign.planning import make_runner
     from crashinit.campaign.result import result_of
     from crashinit.model.fault import kind_of
-    from crashinit.trial.shell import NO_REFERENCE, Shell
+    from crashinit.trial.shell import Shell
+    from crashinit.trial.terminal import Terminal
+    from crashinit.trial.tty import Tty
+    from crashinit.trial.words import NO_REFERENCE, Words
 
     if len(trials) != 1:
         raise UsageError(f"'--shell' needs one trial, but this plan holds {len(trials)}: give a trial's id.")
@@ -205,11 +235,12 @@ def _shell(trials: "list[Trial]", provider: str, planned: Path) -> int:
     trial, healthy = trials[0], _healthy(trials[0], planned)
     with make_runner(trial.driver, provider, planned) as runner, ExitStack() as held:
 
-        def hold() -> "tuple[Recording, Driven, Callable[[], Run]]":
+        def hold() -> "tuple[Recording, Driven]":
             held.close()
-            recording, driven = held.enter_context(runner.held(trial))
-            gate = recording.state["gate"]
-            return recording, driven, lambda: runner.strike(driven, gate, trial)
+            return held.enter_context(runner.held(trial))
+
+        def strike(driven: "Driven", gate: str) -> "Run":
+            return runner.strike(driven, gate, trial)
 
         def judged() -> Iterator[str]:
             if healthy is None:
@@ -219,7 +250,12 @@ def _shell(trials: "list[Trial]", provider: str, planned: Path) -> int:
                 yield f"{clause} {status:4} {result.clause_reasons.get(clause, '')}".rstrip()
             yield f"{result.outcome}: {result.reason}" if result.reason else result.outcome
 
-        Shell(trial, *hold(), healthy=healthy, judge=judged, back=hold).cmdloop()
+        with closing(Words(trial, hold, strike, healthy=healthy, judge=judged)) as words:
+            if Tty.is_there():
+                with Tty() as tty:
+                    Terminal(words, tty, os.environ.get("TERM", "dumb")).run()
+            else:
+                Shell(words, sys.stdin, sys.stdout).run()
     return OK
 
 
@@ -231,45 +267,3 @@ def _healthy(trial: "Trial", planned: Path) -> "Evidence | None":
         return kept.read_prepared(planned).references.get(trial.setup)
     except UsageError:
         return None
-
-
-def _planned(target: str, source: Path | None) -> "tuple[Path, list[Trial]]":
-    """The plan that holds these trials, and the trials."""
-    from crashinit.scenario import plan
-
-    if Path(target).suffix == ".json":
-        path = Path(target)
-        trials = plan.read(path)
-        plan.refuse_empty(path, trials)
-        return path, trials
-    found = _runs_with(target, source)
-    drivers = {trial.driver: path for path, trials in reversed(found) for trial in trials}
-    if len(drivers) > 1:
-        choice = ", ".join(f"'--run {path.parent}' ({driver})" for driver, path in drivers.items())
-        raise UsageError(f"runs of several drivers have a trial '{target}': give one of {choice}.")
-    if found:
-        return found[0]
-    where = f"the plan of '{source}'" if source else f"any plan below '{REPORTS}/'"
-    raise UsageError(f"no trial '{target}' in {where}: name its run with '--run DIR', or the path of a plan.json.")
-
-
-def _runs_with(target: str, source: Path | None) -> "list[tuple[Path, list[Trial]]]":
-    """The plans with this trial, of one run if it is named, else of those below 'reports/', the newest first."""
-    from crashinit.run import kept
-    from crashinit.scenario import plan
-
-    if source is not None:
-        paths = [source / kept.PLAN]
-    else:
-        paths = sorted(REPORTS.glob(f"*/{kept.PLAN}"), key=lambda path: path.stat().st_mtime, reverse=True)
-    found = []
-    for path in paths:
-        try:
-            trials = [trial for trial in plan.read(path) if trial.id == target]
-        except UsageError:
-            if source is not None:
-                raise
-            continue  # a run that is damaged is none of those that were meant
-        if trials:
-            found.append((path, trials))
-    return found

@@ -8,7 +8,6 @@ import typer
 from crashinit.cli.app import (
     FAILED,
     OK,
-    REPORTS,
     Provider,
     ProviderName,
     Seed,
@@ -17,8 +16,10 @@ from crashinit.cli.app import (
     machines,
     say,
 )
+from crashinit.cli.named import adapter_of
 from crashinit.cli.trials import campaign
 from crashinit.errors import UsageError
+from crashinit.run.directory import REPORTS
 from crashinit.text.printable import one_line
 
 if TYPE_CHECKING:
@@ -26,7 +27,8 @@ if TYPE_CHECKING:
     from crashinit.scenario.scenario import Scenario
 
 SCENARIOS = Path("scenarios/reports")
-DRIVERS = "drivers"  # below the directory of the scenarios: adapters of drivers with one bug each
+REFERENCE = "reference"  # the driver of this project
+SUCCEEDS = "C01"  # the clause that a refusal fails
 
 
 @app.command()
@@ -35,6 +37,12 @@ def repro(
     listed: Annotated[bool, typer.Option("--list", help="Print which reports there are.")] = False,
     markdown: Annotated[bool, typer.Option("--markdown", help="The same as a table of docs/track-record.md.")] = False,
     everything: Annotated[bool, typer.Option("--all", help="Show all of them.")] = False,
+    note: Annotated[
+        bool,
+        typer.Option(
+            "--note", help="Note the commit of this checkout for each that is shown, in the scenarios' directory."
+        ),
+    ] = False,
     provider: Provider = ProviderName.QEMU,
     seed: Seed = None,
     out: Annotated[
@@ -58,11 +66,16 @@ def repro(
     for name in names or ():
         if name not in known:
             raise UsageError(f"there is no report '{name}': 'crashinit repro --list' prints the names.")
+    from crashinit.scenario import shown
+
     chosen = [known[name] for name in names or known]
+    at = shown.commit(SCENARIOS) if note else ""
     vms = machines(provider, seed)
-    shown = [show(report, one, vms, out or REPORTS / "repro", workers) for report, one in chosen]
-    say(f"{sum(shown)} of {len(shown)} reports shown")
-    return OK if all(shown) else FAILED
+    well = [report.name for report, one in chosen if show(report, one, vms, out or REPORTS / "repro", workers)]
+    if note:
+        shown.write(SCENARIOS, well, at)
+    say(f"{len(well)} of {len(chosen)} reports shown")
+    return OK if len(well) == len(chosen) else FAILED
 
 
 def scenarios() -> "dict[str, tuple[Report, Scenario]]":
@@ -75,26 +88,26 @@ def scenarios() -> "dict[str, tuple[Report, Scenario]]":
 
 def table(known: "dict[str, tuple[Report, Scenario]]") -> str:
     """The reports as a Markdown table."""
+    from crashinit.scenario import shown
+    from crashinit.scenario.scenario import located
+
+    commits = shown.read(located(SCENARIOS))
     lines = [
-        "| report | year | what was seen | fault | shown on | by | stays well |",
-        "|---|---|---|---|---|---|---|",
+        "| report | year | what was seen | fault | shown on | by | stays well | last shown at |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     for name, (report, one) in known.items():
-        wrong = {driver: expected for driver, expected in one.expect.items() if not isinstance(expected, str)}
-        well = [driver for driver in one.expect if driver not in wrong]
+        failing = {driver: expected for driver, expected in one.expect.items() if not isinstance(expected, str)}
+        wrong = {driver: expected for driver, expected in failing.items() if driver != REFERENCE}
+        well = [driver for driver in one.expect if driver not in failing]
+        if sound := failing.get(REFERENCE):  # it does what the report wished for, and a clause asks for more
+            how = f"refuses: '{sound.says}'" if sound.fails == (SUCCEEDS,) else f"all but {', '.join(sound.fails)}"
+            well.append(f"{REFERENCE} ({how})")
         clauses = ", ".join(clause for expected in wrong.values() for clause in expected.fails)
         what = f"`{one.fault}`{_company(one)}, at `{', '.join(one.at)}`"
         cells = (f"[{name}]({report.link})", str(report.year), report.symptom, what, ", ".join(wrong), clauses)
-        lines.append(f"| {' | '.join((*cells, ', '.join(well)))} |")
+        lines.append(f"| {' | '.join((*cells, ', '.join(well), commits.get(name, '-')))} |")
     return "\n".join(lines)
-
-
-def adapter_of(driver: str) -> str:
-    """Where the adapter of that driver is: beside the reports, or one that comes along."""
-    from crashinit.scenario.scenario import located
-
-    beside = located(SCENARIOS) / DRIVERS / f"{driver}.toml"
-    return str(beside) if beside.exists() else driver
 
 
 def show(report: "Report", scenario: "Scenario", vms: str, out: Path, workers: int) -> bool:
@@ -105,9 +118,18 @@ def show(report: "Report", scenario: "Scenario", vms: str, out: Path, workers: i
     as_expected = True
     for driver in scenario.expect:
         directory = out / report.name / driver
-        once = (0, 0, 1, True)
+        adapter, once = adapter_of(driver, [SCENARIOS]), (0, 0, 1, True)
         code = campaign(
-            lambda: [scenario], adapter_of(driver), vms, directory, workers, "", None, once, force=True, quiet=True
+            lambda: [scenario],
+            adapter,
+            vms,
+            directory,
+            workers,
+            "",
+            None,
+            once,
+            force=True,
+            quiet=True,
         )
         as_expected &= code == OK
         for line in told(directory):

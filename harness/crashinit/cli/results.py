@@ -1,6 +1,7 @@
 """Commands on runs that are over: report, judge, baseline, compare."""
 
 from dataclasses import replace
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -23,16 +24,36 @@ from crashinit.errors import UsageError
 from crashinit.text.printable import one_line
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from crashinit.report import RunRecord
+
+
+class FormName(StrEnum):
+    """Formats of a run's report beyond those that each run has."""
+
+    CTRF = "ctrf"
+    SUMMARY = "summary"
+    BADGE = "badge"
+    GITHUB = "github"
+    SARIF = "sarif"
 
 
 @app.command()
 def report(
     directory: RunDirectory,
     readme: Annotated[bool, typer.Option("--readme", help="Also a README.md in plain words, to publish.")] = False,
+    forms: Annotated[
+        list[FormName] | None,
+        typer.Option(
+            "--format",
+            help="Also for a server or a CI: ctrf writes ctrf.json, summary a summary.md, badge a badge.svg, "
+            "sarif a report.sarif; github prints a line for each kind of failure, as GitHub Actions reads them.",
+        ),
+    ] = None,
 ) -> int:
     """Make a run's reports again from its results.jsonl: they are written into its directory."""
-    from crashinit.report import plain, remake
+    from crashinit.report import ctrf, gate, plain, remake, sarif
     from crashinit.report.gaps import Gaps
     from crashinit.run.place import permitted
 
@@ -41,6 +62,18 @@ def report(
         say(str(directory / "report.html"))
         if readme:
             say(str(plain.write(directory)))
+        writers = {
+            FormName.CTRF: ctrf.write,
+            FormName.SUMMARY: gate.write_summary,
+            FormName.BADGE: gate.write_badge,
+            FormName.SARIF: sarif.write,
+        }
+        for form in forms or ():
+            if form in writers:
+                say(str(writers[form](run, directory)))
+            else:
+                for line in gate.annotations(run, directory):
+                    say(one_line(line, None))
     warn(Gaps(run).missing())
     return OK
 
@@ -150,19 +183,28 @@ def baseline(
 
 @app.command()
 def compare(
-    first: RunDirectory,
-    second: RunDirectory,
+    directories: Annotated[
+        list[Path], typer.Argument(metavar="DIR DIR...", readable=False, help="The runs' directories.")
+    ],
 ) -> int:
-    """What changed between two runs, or two drivers side by side. Ends with 1 if they differ, else with 0."""
+    """What changed between two runs, two drivers side by side, or others by kind of failure and by point.
+
+    Ends with 1 if they differ, else with 0.
+    """
     from crashinit.report import compare as comparing
     from crashinit.report import read
     from crashinit.report.words import many
     from crashinit.run.place import permitted
 
-    with permitted(first):
-        left = read(first)
-    with permitted(second):
-        right = read(second)
+    if len(directories) < 2:
+        raise UsageError(f"'{directories[0]}' alone cannot be compared: name the directories of two runs or more.")
+    runs = []
+    for directory in directories:
+        with permitted(directory):
+            runs.append((str(directory), read(directory)))
+    (_, left), (_, right), *more = runs
+    if more or (left.driver == right.driver and left.guest and right.guest and left.guest != right.guest):
+        return _across(runs)
     if left.driver != right.driver:
         return _side_by_side(left, right)
     comparison = comparing.compare(left, right)
@@ -192,3 +234,24 @@ def _side_by_side(left: "RunRecord", right: "RunRecord") -> int:
     kinds = many(len(rows), "kind of crash is", "kinds of crash are")
     say(f"{kinds} in both runs; in {different} of them the drivers come out differently.")
     return FAILED if different else OK
+
+
+def _across(runs: "Sequence[tuple[str, RunRecord]]") -> int:
+    """Three runs or more, or two guests."""
+    from rich.console import Console
+
+    from crashinit.report import across
+
+    if len(runs) > len(across.LETTERS):
+        raise UsageError(f"{len(runs)} runs are too many for one table: name at most {len(across.LETTERS)}.")
+    records = [run for _, run in runs]
+    for line in across.legend(runs):
+        say(one_line(line))
+    Console().print(across.kinds(records))
+    table, differing, common = across.points(records)
+    if not common:
+        return fail("error: no two of the runs have a point in common.", NOTHING_RAN)
+    if differing:
+        Console().print(table)
+    say(across.said(differing, common))
+    return FAILED if differing else OK

@@ -1,10 +1,8 @@
-"""Commands that plan trials: run, explore, trace."""
+"""Commands that plan trials of scenario files, and the list of what an init does: run, trace."""
 
 import functools
 import json
-import sys
 from collections.abc import Callable, Sequence
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,7 +14,9 @@ from crashinit.cli.app import (
     Baseline,
     Confirm,
     Driver,
+    DriversOrNone,
     Guest,
+    Guests,
     MaxTime,
     NoMerge,
     Out,
@@ -31,50 +31,36 @@ from crashinit.cli.app import (
     app,
     exit_code,
     machines,
-    run_directory,
     run_reports,
     say,
-    seconds_of,
 )
+from crashinit.cli.cluster import Hosts, Scheduler, Tls, crew
 from crashinit.errors import UsageError
 from crashinit.model.events import CONFIRM
+from crashinit.run.directory import run_directory
 from crashinit.text.printable import one_line
 
 if TYPE_CHECKING:
+    from crashinit.campaign.workers import Engine
     from crashinit.scenario.scenario import Scenario
 
 StorageOpt = Annotated[
     list[str] | None, typer.Option("--storage-opt", metavar="K=V", help="Beyond the adapter's own options.")
 ]
 SCENARIOS = Path("scenarios/steps")
-BUDGET = 200  # second faults of an exploration of depth 2
-# The option that sets a scenario's key
-OPTION_OF = {
-    "victims": "--victim",
-    "errnos": "--errno",
-    "steps": "--step",
-    "given": "--given",
-    "recovery": "--recovery",
-    "deadline": "--deadline",
-    "fault": "--fault",
-    "seconds": "--seconds",
-    "actor": "--actor",
-    "release": "--release",
-    "udev": "--udev",
-}
-UNNAMED_IN_IDS = ("fresh", "init")  # values that the name of an exploration, and so its trials' ids, leave out
+FRESH = "fresh"
 
 
 @app.command()
 def run(
-    driver: Driver,
     paths: Annotated[
         list[Path] | None,
         typer.Argument(metavar="PATH", help=f"Scenario files or directories; by default {SCENARIOS}."),
     ] = None,
+    driver: DriversOrNone = None,
     provider: Provider = ProviderName.QEMU,
     seed: Seed = None,
-    guest: Guest = "",
+    guest: Guests = None,
     settings: Settings = None,
     out: Out = None,
     workers: Workers = 1,
@@ -88,28 +74,51 @@ def run(
     no_merge: NoMerge = False,
     shard: ShardOption = "",
     max_time: MaxTime = "",
+    scheduler: Scheduler = "",
+    hosts: Hosts = None,
+    tls: Tls = None,
 ) -> int:
-    """Run the trials of scenario files against a driver."""
+    """Run the trials of scenario files: one driver on one guest, or several of either, and then a table of all.
+
+    Without '--driver' each scenario runs on the drivers of which it expects something, and the run passes if all of it
+    is met; what is expected to fail is not tried again to confirm it.
+    """
     from crashinit import adapters
+    from crashinit.cli import matrix, named
+    from crashinit.machine.guests import DEFAULT as DEFAULT_GUEST
     from crashinit.scenario import scenario
 
-    driver = adapters.changed(driver, settings or ())
     find = functools.partial(scenario.find, paths or [SCENARIOS])
-    vms = machines(provider, seed, seeds, guest)
-    return campaign(
-        find,
-        driver,
-        vms,
-        out,
-        workers,
-        select,
-        baseline,
-        (confirm, repeat, seeds, not no_merge),
-        shard=shard,
-        max_time=max_time,
-        resume=resume,
-        force=force,
-    )
+    chosen = driver or named.drivers(find(), paths or [SCENARIOS])
+    drivers = [adapters.changed(name, settings or ()) for name in chosen]
+    guests = guest or [""]
+    if not driver and confirm == CONFIRM:
+        confirm = 0
+
+    def one(engine: "int | Engine", name: str, system: str, directory: Path | None, going_on: bool) -> int:
+        return campaign(
+            find,
+            name,
+            machines(provider, seed, seeds, system),
+            directory,
+            engine,
+            select,
+            baseline,
+            (confirm, repeat, seeds, not no_merge),
+            shard=shard,
+            max_time=max_time,
+            resume=going_on,
+            force=force,
+        )
+
+    with crew(workers, scheduler, hosts, tls) as engine:
+        if len(drivers) == len(guests) == 1:
+            return one(engine, drivers[0], guests[0], out, resume)
+        every = matrix.pairs(drivers, guest or [DEFAULT_GUEST], out, resume=resume, force=force)
+        find()  # what is wrong there is wrong for all
+        return matrix.run_all(
+            every, lambda pair: one(engine, pair.driver, pair.guest, pair.directory, pair.resume), some_idle=not driver
+        )
 
 
 def campaign(
@@ -117,7 +126,7 @@ def campaign(
     driver: str,
     provider: str,
     out: Path | None,
-    workers: int,
+    workers: "int | Engine",
     select: str,
     baseline: Path | None,
     tries: tuple[int, int, int, bool],
@@ -128,22 +137,25 @@ def campaign(
     quiet: bool = False,
     shard: str = "",
     max_time: str = "",
+    selected: Callable[[str], bool] | None = None,
 ) -> int:
     """A campaign with all its reports; the exit code that the results deserve."""
     from crashinit import adapters
     from crashinit.baseline.known import load
     from crashinit.campaign import campaign as campaigns
+    from crashinit.campaign.limit import seconds_of
     from crashinit.campaign.shard import Shard
     from crashinit.campaign.tries import HowOften
     from crashinit.report import read
     from crashinit.report.results import finished_ids
     from crashinit.run.place import claimed
+    from crashinit.scenario.concerned import concerned
     from crashinit.scenario.selection import matcher
 
-    selected = matcher(select) if select else lambda _: True
+    selected = matcher(select) if select else selected or (lambda _: True)
     known = load(baseline) if baseline else None
     share = Shard.parse(shard) if shard else None
-    limit = seconds_of(max_time, "--max-time") if max_time else None
+    limit = seconds_of(max_time) if max_time else None
     if share and second:
         raise UsageError("'--shard' shares out a plan, and second faults are planned only once the first have run.")
     name = adapters.load(driver).name
@@ -151,9 +163,7 @@ def campaign(
     with claimed(directory, resume=resume, force=force):
         done = finished_ids(directory) if resume else None
         earlier = read(directory).results if resume else ()
-        scenarios = [one.on(name) for one in find() if one.concerns(name)]
-        if not scenarios:
-            raise UsageError(f"no scenario expects anything of the driver '{name}': see 'expect' in them.")
+        scenarios = concerned(find(), name)
         with run_reports(directory, resume=resume, quiet=quiet) as emit:
             campaigns.run(
                 scenarios,
@@ -175,183 +185,12 @@ def campaign(
     return exit_code(directory, known, expectations)
 
 
-class FaultName(StrEnum):
-    """What is done at a boundary."""
-
-    KILL = "kill"
-    TERM = "term"
-    INT = "int"
-    SUPERVISOR = "supervisor"
-    CHILD = "child"
-    STOP = "stop"
-    HANG = "hang"
-    ACTOR = "actor"
-    ERRNO = "errno"
-    POWER_CUT = "power-cut"
-
-
-class GivenName(StrEnum):
-    """The root that an init without faults begins with."""
-
-    FRESH = "fresh"
-    POPULATED = "populated"
-
-
-@app.command()
-def explore(
-    driver: Driver,
-    fault: Annotated[FaultName, typer.Option("--fault", help="What is done at each boundary of the init.")],
-    step: Annotated[list[str] | None, typer.Option("--step", metavar="S", help="Only boundaries in this step.")] = None,
-    depth: Annotated[
-        int, typer.Option("--depth", min=1, max=2, help="2: strike the inits after a kill or a power cut as well.")
-    ] = 1,
-    budget: Annotated[
-        int | None,
-        typer.Option("--budget", metavar="N", min=1, help=f"With '--depth 2': how many; by default {BUDGET}."),
-    ] = None,
-    everything: Annotated[bool, typer.Option("--all", help="With '--depth 2': all, not a sample.")] = False,
-    error: Annotated[str, typer.Option("--errno", metavar="E,...", help="With '--fault errno': only these.")] = "",
-    victim: Annotated[list[str] | None, typer.Option("--victim", metavar="V", help="process or tree.")] = None,
-    given: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--given",
-            metavar="G",
-            help="The root before: fresh (default) or populated; of a power cut: ext4, xfs, block (default all), "
-            "ext4-populated, ...",
-        ),
-    ] = None,
-    recovery: Annotated[
-        str | None, typer.Option("--recovery", metavar="R", help="init (default), or reboot and then init.")
-    ] = None,
-    representative: Annotated[
-        bool, typer.Option("--representative", help="Of the same operations in a row: first, middle and last.")
-    ] = False,
-    storage_opt: StorageOpt = None,
-    deadline: Annotated[float, typer.Option("--deadline", metavar="S", help="Seconds that one init may take.")] = 60.0,
-    seconds: Annotated[
-        float | None,
-        typer.Option(
-            "--seconds", metavar="S", help="Of 'supervisor', from SIGTERM to SIGKILL; of 'stop', how long (default 10)."
-        ),
-    ] = None,
-    actor: Annotated[
-        str | None,
-        typer.Option(
-            "--actor",
-            metavar="A",
-            help="Who else comes at the boundary: holder, reader, mount, second-init, other-owner, or a command.",
-        ),
-    ] = None,
-    release: Annotated[
-        str | None,
-        typer.Option(
-            "--release", metavar="R", help="When it lets go: before, during or after (default) the re-init, or never."
-        ),
-    ] = None,
-    udev: Annotated[
-        str | None,
-        typer.Option(
-            "--udev", metavar="U", help="udevd from the boundary on: settled, late, lost or stopped; default: as it is."
-        ),
-    ] = None,
-    provider: Provider = ProviderName.QEMU,
-    seed: Seed = None,
-    guest: Guest = "",
-    settings: Settings = None,
-    out: Out = None,
-    workers: Workers = 1,
-    select: Annotated[str, typer.Option("-k", metavar="EXPR", help="Only trials whose id matches this.")] = "",
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in '--out'.")] = False,
-    force: Annotated[bool, typer.Option("--force", help="Replace the results in '--out'.")] = False,
-    baseline: Baseline = None,
-    confirm: Confirm = CONFIRM,
-    repeat: Repeat = 0,
-    seeds: Seeds = 1,
-    no_merge: NoMerge = False,
-    shard: ShardOption = "",
-    max_time: MaxTime = "",
-) -> int:
-    """Strike every boundary of a driver's init."""
-    from crashinit import adapters
-    from crashinit.model.fault import ACTORS
-    from crashinit.scenario import scenario
-
-    driver = adapters.changed(driver, settings or ())
-    if depth == 2 and fault not in (FaultName.KILL, FaultName.POWER_CUT):
-        raise UsageError("'--depth 2' strikes the init after a crash: it goes with '--fault kill' or 'power-cut'.")
-    if depth == 1 and (budget or everything):
-        raise UsageError("'--budget' and '--all' choose among second faults: give '--depth 2' as well.")
-    if fault is FaultName.POWER_CUT:
-        from crashinit.faults.powercut.layout import layouts_of
-
-        roots = given or layouts_of(adapters.load(driver))
-    else:
-        roots = given or ["fresh"]
-    asked: dict[str, object] = {
-        "victims": victim,
-        "recovery": recovery,
-        "seconds": seconds,
-        "actor": actor,
-        "release": release,
-        "udev": udev,
-        "errnos": [word.strip().upper() for word in error.split(",")] if error else None,
-    }
-    beside = (
-        ""
-        if fault is FaultName.ACTOR or not actor
-        else "-".join((actor if actor in ACTORS else "command", release or "after"))
-    )
-    scenarios = [
-        scenario.from_options(
-            {
-                "title": f"Every boundary of the init is struck: {fault.value}.",
-                "name": "/".join(
-                    [
-                        "explore",
-                        fault.value,
-                        *(
-                            word
-                            for word in (root, recovery, beside, f"udev-{udev}" if udev else "")
-                            if word and word not in UNNAMED_IN_IDS
-                        ),
-                    ]
-                ),
-                "fault": fault.value,
-                "step": "all",
-                "steps": step or (),
-                "given": root,
-                "representative": representative,
-                "options": storage_opt or (),
-                "deadline": deadline,
-                **{key: value for key, value in asked.items() if value},
-            },
-            OPTION_OF,
-        )
-        for root in dict.fromkeys(roots)
-    ]
-    second = 0 if depth == 1 else sys.maxsize if everything else budget or BUDGET
-    return campaign(
-        lambda: scenarios,
-        driver,
-        machines(provider, seed, seeds, guest),
-        out,
-        workers,
-        select,
-        baseline,
-        (confirm, repeat, seeds, not no_merge),
-        shard=shard,
-        max_time=max_time,
-        resume=resume,
-        force=force,
-        second=second,
-    )
-
-
 @app.command()
 def trace(
     driver: Driver,
-    given: Annotated[GivenName, typer.Option("--given", help="The root before.")] = GivenName.FRESH,
+    given: Annotated[
+        str, typer.Option("--given", metavar="G", help="The root before: fresh, populated, or made-by:ADAPTER@GUEST.")
+    ] = FRESH,
     storage_opt: StorageOpt = None,
     provider: Provider = ProviderName.QEMU,
     guest: Guest = "",
@@ -361,10 +200,12 @@ def trace(
     """The operations of one init without faults, with their steps."""
     from crashinit import adapters
     from crashinit.campaign import planning
-    from crashinit.model.trial import Setup
+    from crashinit.model.trial import Setup, on_the_machines_disk
 
     driver = adapters.changed(driver, settings or ())
-    setup = Setup(given.value, tuple(storage_opt or ()), 60.0)
+    if not on_the_machines_disk(given):
+        raise UsageError(f"'--given' is '{given}', but may only be fresh, populated, or made-by:ADAPTER@GUEST.")
+    setup = Setup(given, tuple(storage_opt or ()), 60.0)
     with run_reports(None, stderr=True) as emit:
         operations = planning.trace(driver, machines(provider, None, guest=guest), setup, emit)
     if as_json:

@@ -11,10 +11,15 @@ PARTS = ("pool", "metadata", "base", "volumes")
 
 def data_kept(case: Case) -> Verdict:
     """Devices that existed before the fault are there after it and after one more init, data and records byte for byte.
+    Of a volume that a user had asked for, what was reported as done is so; else it is there whole, or not at all.
 
     Of the base it is asked that one which was initialised keeps its id and its UUID: every device is a snapshot of it.
     Source: thin-provisioning.rst, 'delete': "irreversibly", and a discard is no less so.
     """
+    if (requested := case.evidence.requested) and not requested.ok:
+        return Verdict("fail", f"{requested.stage}: {requested.message}")
+    if requested and case.evidence.before is None:
+        return Verdict("pass")
     before = case.before(*PARTS)
     then = case.readable_metadata(before) if case.expectation.metadata_format != NO_FORMAT else None
     if before.pool is None and not before.volumes:

@@ -4,6 +4,7 @@ The contract's core holds for whatever brings storage up. A family adds what onl
 its init, what an adapter may expect of it, clauses of its own, and the part of the probe that looks at its devices.
 """
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -15,6 +16,7 @@ from crashinit.contract.expectation import Asked, Expectation
 from crashinit.contract.leftovers import idle_loops
 from crashinit.model.observation import Observation, OperationRecord
 from crashinit.model.operations import READS
+from crashinit.model.trial import INIT
 
 
 def by_patterns(patterns: Mapping[str, Sequence[str]], operations: Sequence[OperationRecord]) -> list[str]:
@@ -82,6 +84,14 @@ class Family:
     packages: tuple[str, ...] = ()  # Debian's, that its part of the probe needs
     modules: tuple[str, ...] = ()  # of the kernel
     own_disks: OwnDisks | None = field(default=None)
+
+    def steps_during(self, during: str, operations: Sequence[OperationRecord]) -> list[str]:
+        """The step of each operation of an init; what is no init is one step, and bears its own name."""
+        return self.steps_of(operations) if during == INIT else [during] * len(operations)
+
+    def words_of(self, step: str) -> str:
+        """A pattern of words, any of which tells a reader that the driver was at this step."""
+        return self.step_words.get(step, re.escape(step))
 
     @property
     def clauses(self) -> Mapping[str, Clause]:

@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 from crashinit.contract.case import Case
 from crashinit.contract.said import ending, refused, signal_name, succeeded
 from crashinit.contract.verdict import NotApplicableError, NotSeenError, Verdict
-from crashinit.model.fault import MESSAGE, SECOND_INIT, SUCCESS, kind_of
+from crashinit.model.fault import MESSAGE, SECOND_INIT, SUCCESS, WORDS, kind_of
 from crashinit.model.observation import OperationRecord, Run
 
 # What names a call that has no object of its own, as patterns of whole words.
@@ -49,7 +49,9 @@ def honest(case: Case) -> Verdict:
     if died_of and died_of in kind.dies_of:
         return Verdict("pass")
     if run.timed_out or run.hung or run.exit is None or died_of or kind.owes == SUCCESS:
-        return Verdict("fail", f"with {what} at '{evidence.fired.key}' init {ending(run)}")
+        return Verdict("fail", f"with {what} at '{evidence.fired.key}' {evidence.during} {ending(run)}")
+    if kind.owes == WORDS and not (messages(run.stderr) or messages(run.stdout)):
+        return Verdict("fail", f"{evidence.during} {ending(run)}, so nobody learns what failed")
     return Verdict.of(_unsaid(case, run, evidence.fired) if kind.owes == MESSAGE else [])
 
 
@@ -57,26 +59,25 @@ def _unsaid(case: Case, run: Run, struck: OperationRecord) -> list[str]:
     """What the message of a failed init leaves open, as sentences."""
     said = messages(run.stderr) + messages(run.stdout)
     if not said:
-        return [f"init {ending(run)}, so nobody learns what failed"]
+        return [f"{case.evidence.during} {ending(run)}, so nobody learns what failed"]
+    ended = f"{case.evidence.during} {ending(run)}"
     operation = run.operations[struck.n - 1]
-    step = case.family.steps_of(run.operations)[struck.n - 1]
+    step = case.family.steps_during(case.evidence.during, run.operations)[struck.n - 1]
     if not kind_of(case.evidence.fault).fails_a_call:
-        words = "|".join([case.family.step_words[step], re.escape(operation.program), *_names(operation)])
+        words = "|".join([case.family.words_of(step), re.escape(operation.program), *_names(operation)])
         if any(_holds(message, words) for message in said):
             return []
-        return [
-            f"neither '{operation.object}' nor '{operation.program}' nor the step ({step}) is named: init {ending(run)}"
-        ]
+        return [f"neither '{operation.object}' nor '{operation.program}' nor the step ({step}) is named: {ended}"]
     name = operation.detail.get("errno", "")
     text = os.strerror(getattr(errno, name)) if hasattr(errno, name) else name
     names = "|".join([re.escape(text), re.escape(name), *([CAUSE_WORDS[name]] if name in CAUSE_WORDS else [])])
     causes = [message for message in said if _holds(message, names)]
     if not causes:
         return [f"the cause ({name}, '{text}') is not named: init {ending(run)}"]
-    words = "|".join([case.family.step_words[step], *_names(operation)])
+    words = "|".join([case.family.words_of(step), *_names(operation)])
     if any(_holds(message, words) for message in causes):
         return []
-    return [f"beside the cause neither '{operation.object}' nor the step ({step}) is named: init {ending(run)}"]
+    return [f"beside the cause neither '{operation.object}' nor the step ({step}) is named: {ended}"]
 
 
 def messages(text: str) -> list[str]:

@@ -44,8 +44,8 @@ def kernel_quiet(case: Case) -> Verdict:
         observations.append(case.after_shutdown("kernel_log"))
     # The log only grows, so the same line is in each of them; a dict keeps their order.
     lines = dict.fromkeys(line for observation in observations for line in observation.kernel_log)
-    began, usual = _interrupted(case.evidence), _logged(case.reference)
-    return Verdict.of([f"the kernel reported '{quoted(line)}'" for line in lines if is_alarm(line, began, usual)])
+    explains = _interrupted(case.evidence), _tables(case.evidence), _logged(case.reference)
+    return Verdict.of([f"the kernel reported '{quoted(line)}'" for line in lines if is_alarm(line, *explains)])
 
 
 @dataclass(frozen=True)
@@ -55,6 +55,7 @@ class LogPattern:
     pattern: re.Pattern[str]
     reason: str
     interrupted: re.Pattern[str] | None = None  # of an explained line: a fault came after such an operation had begun
+    table: re.Pattern[str] | None = None  # of an explained line: a run loaded such a table
 
 
 @cache
@@ -65,22 +66,25 @@ def log_patterns(kind: Literal["alarm", "explained"]) -> tuple[LogPattern, ...]:
         LogPattern(
             re.compile(entry["pattern"]),
             entry["reason"],
-            re.compile(entry["interrupted"]) if "interrupted" in entry else None,
+            *(re.compile(entry[key]) if key in entry else None for key in ("interrupted", "table")),
         )
         for entry in entries
     )
 
 
-def is_alarm(line: str, interrupted: Sequence[OperationRecord] = (), usual: Sequence[str] = ()) -> bool:
+def is_alarm(
+    line: str, interrupted: Sequence[OperationRecord] = (), tables: Sequence[str] = (), usual: Sequence[str] = ()
+) -> bool:
     """Whether the kernel's line is an alarm that nothing explains.
 
-    A line that a fault may explain is explained by what the runs did that a fault ended (`interrupted`), or because it
-    comes without a fault as well (`usual`).
+    A line that can be explained is explained by what the runs did that a fault ended (`interrupted`), by what a run
+    asked for (`tables`), or because it comes without a fault as well (`usual`).
     """
     if not any(known.pattern.search(line) for known in log_patterns("alarm")):
         return False
     return not any(
         any(known.interrupted and known.interrupted.search(operation.key) for operation in interrupted)
+        or any(known.table and known.table.search(table) for table in tables)
         or any(known.pattern.search(other) for other in usual)
         for known in log_patterns("explained")
         if known.pattern.search(line)
@@ -91,6 +95,12 @@ def _logged(evidence: Evidence) -> list[str]:
     """All that the kernel said in a trial."""
     observations = (evidence.after, evidence.after_again, evidence.after_shutdown)
     return [line for observation in observations if observation for line in observation.kernel_log]
+
+
+def _tables(evidence: Evidence) -> list[str]:
+    """The dm tables that the inits loaded."""
+    inits = (*evidence.earlier, evidence.fault_run, *evidence.reinits, *filter(None, [evidence.again]))
+    return [operation.detail.get("table", "") for run in inits for operation in run.operations]
 
 
 def _interrupted(evidence: Evidence) -> list[OperationRecord]:

@@ -31,18 +31,23 @@ def refused(run: Run) -> bool:
 
 def ending(run: Run) -> str:
     """How a run ended, as the end of a sentence, with what it said of that."""
-    if run.hung:
-        how = f"hangs in the kernel: it was still there after SIGKILL, {run.seconds:.1f} s after it began"
-    elif run.timed_out:
-        how = f"did not end in time and was ended after {run.seconds:.1f} s{occupation(run)}"
-    elif run.exit is None:
-        how = "still runs"
-    elif run.exit < 0:
-        how = f"was ended by signal {signal_name(-run.exit)}"
-    else:
-        how = f"ended with exit status {run.exit}"
     said = plainest(run)
-    return f"{how}: '{quoted(said)}'" if said else f"{how} and printed nothing"
+    return f"{way(run)}: '{quoted(said)}'" if said else f"{way(run)} and printed nothing"
+
+
+def way(run: Run) -> str:
+    """How a run ended, as the end of a sentence."""
+    if run.hung:
+        return f"hangs in the kernel: it was still there after SIGKILL, {run.seconds:.1f} s after it began"
+    if run.timed_out:
+        return f"did not end in time and was ended after {run.seconds:.1f} s{occupation(run)}"
+    if run.exit is None:
+        return "still runs"
+    if run.early:
+        return "ended with exit status 0 before it was ready"
+    if run.exit < 0:
+        return f"was ended by signal {signal_name(-run.exit)}"
+    return f"ended with exit status {run.exit}"
 
 
 def occupation(run: Run) -> str:

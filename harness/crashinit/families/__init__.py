@@ -31,6 +31,7 @@ def load(name: str = DEFAULT) -> Family:
     raise UsageError(f"there is no family '{name}': known are {', '.join(names())}.")
 
 
+@cache
 def clauses() -> Mapping[str, Clause]:
     """The clauses of the core and of all families, in the order of their ids."""
     every = [*CORE, *(clause for name in names() for clause in load(name).own_clauses)]

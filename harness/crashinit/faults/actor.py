@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from crashinit.adapters.driven import GRACE, Driven
 from crashinit.faults.fault import Acting, Way
-from crashinit.model.fault import ACTOR, ACTORS, HOLDERS
+from crashinit.model.fault import ACTOR, ACTORS, HOLDERS, NONE
 from crashinit.model.observation import Evidence, OperationRecord
 from crashinit.model.trial import Trial
 from crashinit.scenario.scenario import Scenario
@@ -27,6 +27,15 @@ class SomebodyElse:
     def is_same(self, done: Evidence, *, alone: bool) -> bool:
         """It has one way only."""
         return True
+
+
+class Nothing(SomebodyElse):
+    """The fault 'none': what is around the init is the fault."""
+
+    kind = NONE
+
+    def ways(self, scenario: Scenario, acting: Acting | None) -> list[Way]:
+        return [Way("none", "call")]
 
 
 def without_anything_to_take(actor: str, operations: Sequence[OperationRecord]) -> set[str]:

@@ -5,9 +5,10 @@ output when it is started over ssh). A request is `{"id": 7, "call": "run", "arg
 `{"id": 7, "result": ...}` or `{"id": 7, "error": {"type": "...", "message": "...", "traceback": "..."}}`, and has the
 machine's monotonic clock as well: `"clock": 12.5`.
 Requests are answered one at a time and in order. An empty line is ignored, so a new peer may begin with one to flush
-a torn line.
+a torn line. Arguments that are bytes follow the request's line feed as they are, in the order and with the sizes that
+`"raw": {"data": 1048576}` beside the arguments tells.
 
-Calls (all times in seconds, all binary data in base64):
+Calls (all times in seconds; `input`, `typed`, `said` and `put`'s `data` are raw, other binary data is in base64):
 
     hello(clock, entropy, delays)  set the wall clock, stir `entropy` (base64) into the kernel's random pool, draw from
                                    `delays` (a text; "": none) how long each operation of a gated run waits;
@@ -22,12 +23,13 @@ Calls (all times in seconds, all binary data in base64):
     disk(serial, timeout)          wait until the disk with that serial number has its node; -> {"node": "/dev/vdb"}
     mark()                         remember the kernel log's position, and (the first time) which processes there are:
                                    `probe` reports only what came later
-    gate_start(argv, env, root, deadline, stop, ready, reads, patience, settles)
+    gate_start(argv, env, root, deadline, stop, ready, reads, patience, settles, limits)
                                    run a command under the gate; -> state. `ready` is for daemons, whose init is over
                                    when it is met: {"log": regular expression}, {"file": path} or {"socket": path}.
                                    With `reads` what only asks is an operation as well, for errors to strike; with
                                    `patience` its answer comes after so many seconds, "running" if it goes on; with
-                                   `settles` udevd is at rest before each operation
+                                   `settles` udevd is at rest before each operation. `limits` by their names: "nofile",
+                                   "fsize" (setrlimit(2)), "nproc" (of its control group), "own-ipc" (a namespace)
     gate_wait(gate)                wait until it is held or has ended; -> state
     gate_resume(gate, stop)        let the stopped operation run, go on to the next stop; -> state
     gate_fail(gate, errno, forever, stop)
@@ -56,6 +58,13 @@ Calls (all times in seconds, all binary data in base64):
     part(name)                     load a family's part of the probe, a package that the host has put beside this one
     probe(spec)                    -> model.observation.Observation
     exercise(spec)                 -> model.observation.Exercise
+    terminal_begin(argv, env, words, size)
+                                   start a shell on a terminal of its own, in the place of an earlier one; `size`: rows
+                                   and columns; `words`: a fifo by which it asks (guest/terminal.py)
+    terminal(typed, size, wait)    type that, and wait so many seconds for something to show;
+                                   -> {"shown": base64, "word": {"name", "directory", "words"}|null, "exit": int|null}
+    terminal_answer(name, status, again, said)
+                                   answer a word
 
 `stop` is "never", "every", or the ordinal or the key of the operation before which to stop. A `state` is
 `{"gate": id, "state": "stopped"|"running"|"ended", "operation": {OperationRecord}|null, "processes": how many
@@ -90,6 +99,7 @@ from .gate import Gate
 from .kernel_log import KernelLog
 from .mailbox import NAME, Mailbox
 from .served import GateError
+from .terminal import Terminal
 from .transport import Pipe, Port
 
 VERSION = 1
@@ -111,6 +121,7 @@ class Agent:
         self._started = 0
         self._beside: Beside | None = None
         self._delays: random.Random | None = None
+        self._terminal: Terminal | None = None
 
     def hello(self, clock: float | None = None, entropy: str = "", delays: str = "") -> dict[str, Any]:
         """A new peer, perhaps of a clone: take its clock, and random state that no other clone has."""
@@ -131,10 +142,10 @@ class Agent:
         return {"version": VERSION, "kernel": os.uname().release}
 
     def run(
-        self, argv: Sequence[str], input: str = "", timeout: float = 60.0, env: Mapping[str, str] | None = None
+        self, argv: Sequence[str], input: bytes = b"", timeout: float = 60.0, env: Mapping[str, str] | None = None
     ) -> dict[str, Any]:
         """Run a command as root."""
-        ended = process.run(argv, base64.b64decode(input), timeout, {TAG: "1", **(env or {})})
+        ended = process.run(argv, input, timeout, {TAG: "1", **(env or {})})
         return {
             "exit": ended.exit,
             "stdout": ended.stdout.decode("utf-8", "replace"),
@@ -143,7 +154,7 @@ class Agent:
             "timed_out": ended.timed_out,
         }
 
-    def put(self, path: str, data: str, mode: int = 0o644, offset: int = 0, last: bool = True) -> None:
+    def put(self, path: str, data: bytes, mode: int = 0o644, offset: int = 0, last: bool = True) -> None:
         """Write a file, or a piece of it."""
         target = Path(path)
         temporary = target.with_name(f".crashinit-put-{zlib.crc32(os.fsencode(target.name)):08x}")
@@ -153,7 +164,7 @@ class Agent:
             with temporary.open("r+b" if offset else "wb") as file:
                 if file.seek(0, os.SEEK_END) != offset:
                     raise ValueError(f"a piece begins at {offset}, and {file.tell()} bytes are there")
-                file.write(base64.b64decode(data))
+                file.write(data)
             if last:
                 temporary.chmod(mode)
                 temporary.replace(target)
@@ -187,11 +198,21 @@ class Agent:
         reads: bool = False,
         patience: float | None = None,
         settles: bool = False,
+        limits: Mapping[str, int] | None = None,
     ) -> dict[str, Any]:
         """Start a command under a gate of its own."""
         self._started += 1
         gate = Gate(
-            str(self._started), argv, root, deadline, stop, ready, reads=reads, delay=self._delay, settles=settles
+            str(self._started),
+            argv,
+            root,
+            deadline,
+            stop,
+            ready,
+            reads=reads,
+            delay=self._delay,
+            settles=settles,
+            limits=limits,
         )
         state = gate.start(env or {}, patience)
         self._gates[gate.ident] = gate
@@ -269,6 +290,25 @@ class Agent:
         """Use the base."""
         return exercise.exercise(probe.Spec.of(spec))
 
+    def terminal_begin(self, argv: Sequence[str], env: Mapping[str, str], words: str, size: tuple[int, int]) -> None:
+        """A shell for a person."""
+        if self._terminal:
+            self._terminal.close()
+        self._terminal = Terminal(argv, env, words, (size[0], size[1]), {TAG: "1"})
+
+    def terminal(self, typed: bytes, size: tuple[int, int], wait: float) -> dict[str, Any]:
+        """What it shows."""
+        return self._shell().exchange(typed, (size[0], size[1]), wait)
+
+    def terminal_answer(self, name: str, status: int, again: str, said: bytes) -> None:
+        """What it has asked for."""
+        self._shell().answer(name, status, again, said)
+
+    def _shell(self) -> Terminal:
+        if self._terminal is None:
+            raise LookupError("there is no terminal")
+        return self._terminal
+
     def _delay(self) -> float:
         """Seconds that the next operation waits: in half of the cases none, else up to DELAY, more often few."""
         if self._delays is None or self._delays.random() < 0.5:
@@ -281,15 +321,16 @@ class Agent:
         return self._gates[ident]
 
 
-def answer(calls: Mapping[str, Callable[..., Any]], line: bytes) -> bytes:
-    """The answer to one request line; a call that fails is answered with its error."""
+def answer(calls: Mapping[str, Callable[..., Any]], line: bytes, raw: Callable[[int], bytes]) -> bytes:
+    """The answer to one request line, behind which `raw` reads; a call that fails is answered with its error."""
     ident: Any = None
     try:
         request = json.loads(line)
+        given = {key: raw(size) for key, size in request.get("raw", {}).items()}
         ident, name = request["id"], request["call"]
         if name not in calls:
             raise LookupError(f"there is no call '{name}'")
-        reply: dict[str, Any] = {"id": ident, "result": calls[name](**request.get("arguments", {}))}
+        reply: dict[str, Any] = {"id": ident, "result": calls[name](**request.get("arguments", {}), **given)}
     except Exception as error:
         told = {"type": type(error).__name__, "message": str(error), "traceback": traceback.format_exc()}
         reply = {"id": ident, "error": told}
@@ -302,22 +343,38 @@ def calls_of(agent: Agent) -> dict[str, Callable[..., Any]]:
     return {name: getattr(agent, name) for name in vars(Agent) if not name.startswith("_")}
 
 
+class Incoming:
+    """What comes over the line, taken in lines and in raw bytes."""
+
+    def __init__(self, line: Pipe | Port | Mailbox) -> None:
+        self._line = line
+        self._got = bytearray()
+
+    def line(self) -> bytes:
+        """The next line, without its line feed. Raises EOFError when the peer is gone."""
+        seen = 0  # bytes in which there is no line feed
+        while (end := self._got.find(b"\n", seen)) < 0:
+            seen = len(self._got)
+            self._got += self._line.read()
+        return self.raw(end + 1)[:-1]
+
+    def raw(self, size: int) -> bytes:
+        """So many bytes. Raises EOFError likewise."""
+        while len(self._got) < size:
+            self._got += self._line.read()
+        taken = bytes(self._got[:size])
+        del self._got[:size]
+        return taken
+
+
 def serve(line: Pipe | Port | Mailbox) -> None:
     """Answer requests for as long as the line lasts."""
-    calls = calls_of(Agent())
-    got = bytearray()
-    while True:
-        seen = len(got)  # there is no line feed before that
-        try:
-            got += line.read()
-        except EOFError:
-            return
-        while (end := got.find(b"\n", seen)) >= 0:
-            request = bytes(got[:end])
-            del got[: end + 1]
-            seen = 0
+    calls, incoming = calls_of(Agent()), Incoming(line)
+    with suppress(EOFError):
+        while True:
+            request = incoming.line()
             if request.strip():
-                line.write(answer(calls, request))
+                line.write(answer(calls, request, incoming.raw))
 
 
 def main() -> None:

@@ -122,12 +122,12 @@ def node(path: str) -> Any:
 
 
 def files(root: str) -> Any:
-    """All below the root; and which directory of which file system the root is."""
+    """All below the root, also on what is mounted there; and which directory of which file system the root is."""
     try:
         top = os.stat(root)
     except FileNotFoundError:
         return []
-    return [[top.st_dev, top.st_ino], tree(root)]
+    return [[top.st_dev, top.st_ino], tree(root, across=True)]
 
 
 def beside(root: str) -> Any:
@@ -140,10 +140,10 @@ def modules(_root: str) -> Any:
     return sorted(line.split()[0] for line in text("/proc/modules").splitlines())
 
 
-def tree(top: str, without: tuple[str, ...] = ()) -> Any:
-    """Each entry below a directory on its own file system, with the content of what is small, and the directory itself.
+def tree(top: str, without: tuple[str, ...] = (), *, across: bool = False) -> Any:
+    """Each entry below a directory, with the content of what is small, and the directory itself.
 
-    Raises OSError.
+    `across`: not only on the directory's own file system. Raises OSError.
     """
     try:
         first = os.lstat(top)
@@ -160,7 +160,7 @@ def tree(top: str, without: tuple[str, ...] = ()) -> Any:
                 found.append(entry(one.path, status))
                 if len(found) > ENTRIES:
                     raise OSError(errno.EFBIG, "too many files to compare", top)
-                if stat.S_ISDIR(status.st_mode) and status.st_dev == first.st_dev:
+                if stat.S_ISDIR(status.st_mode) and (across or status.st_dev == first.st_dev):
                     waiting.append(one.path)
     return sorted(found)
 

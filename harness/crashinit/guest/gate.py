@@ -11,7 +11,7 @@ from typing import Any
 
 from . import seccomp
 from .decode import thread_group
-from .group import is_dying
+from .group import TASKS, is_dying
 from .launch import launch
 from .operations import error_name
 from .process import environment
@@ -35,9 +35,11 @@ class Gate(Served):
         program = shutil.which(self.argv[0], path=given["PATH"])
         if program is None:
             raise GateError(f"there is no program '{self.argv[0]}' in this machine")
-        self._group.make()
+        self._group.make(self._limits.get("nproc", TASKS))
         try:
-            self._pid, fd, line = launch(program, self.argv, given, self._group.path, self._output, reads=self._reads)
+            self._pid, fd, line = launch(
+                program, self.argv, given, self._group.path, self._output, reads=self._reads, limits=self._limits
+            )
         except OSError as error:
             self._group.remove()
             raise GateError(f"'{program}' cannot be put under the gate: {error}") from None

@@ -21,11 +21,11 @@ class Group:
     def __init__(self, ident: str) -> None:
         self.path = CGROUPS / ident
 
-    def make(self) -> None:
+    def make(self, tasks: int = TASKS) -> None:
         self.path.mkdir(parents=True)
         for place in (CGROUPS.parent, CGROUPS):
             (place / "cgroup.subtree_control").write_text("+pids")
-        (self.path / "pids.max").write_text(str(TASKS))
+        (self.path / "pids.max").write_text(str(tasks))
 
     def remove(self) -> None:
         """Raises OSError while a process is left."""

@@ -51,9 +51,10 @@ class Served:
         reads: bool = False,
         delay: Callable[[], float] = lambda: 0.0,
         settles: bool = False,
+        limits: Mapping[str, int] | None = None,
     ) -> None:
         """`delay`: seconds that the next operation waits, so that others come to run before it. `settles`: each waits
-        for udevd to be at rest, for a while."""
+        for udevd to be at rest, for a while. `limits`: what the command has to live with."""
         self.ident = ident
         self.argv = list(argv)
         self.exit: int | None = None
@@ -77,6 +78,7 @@ class Served:
         self._reads = reads
         self._delay = delay
         self._settles = settles
+        self._limits = dict(limits or {})
         self._decoder = Decoder(root, reads=reads)
         self._unseen: Counter[str] = Counter()
         self._uevents = Uevents()

@@ -53,7 +53,7 @@ class ByAgent(ABC):
         timeout: float = 60.0,
         env: Mapping[str, str] | None = None,
     ) -> Completed:
-        arguments = {"argv": list(argv), "input": _text(input), "timeout": timeout, "env": dict(env or {})}
+        arguments = {"argv": list(argv), "input": input, "timeout": timeout, "env": dict(env or {})}
         return Completed(argv=argv, **self._ask("run", arguments, timeout + GRACE))
 
     def put(self, data: bytes | Path, target: str, mode: int = 0o644) -> None:
@@ -69,7 +69,7 @@ class ByAgent(ABC):
         while not is_last:
             following = file.read(PIECE)
             is_last = not following
-            arguments = {"path": target, "data": _text(piece), "mode": mode, "offset": offset, "last": is_last}
+            arguments = {"path": target, "data": piece, "mode": mode, "offset": offset, "last": is_last}
             self._ask("put", arguments, FILE_TIMEOUT)
             offset, piece = offset + len(piece), following
             if offset > PUT_LIMIT:
@@ -98,7 +98,3 @@ class ByAgent(ABC):
     def _require_open(self) -> None:
         if self._closed:
             raise MachineError("this machine is closed")
-
-
-def _text(data: bytes) -> str:
-    return base64.b64encode(data).decode()

@@ -1,4 +1,4 @@
-"""The cache on disk: images, templates and the accelerator probe's answer, shared by all harness processes.
+"""The cache on disk, shared by all harness processes: images, templates, plans, bundles, what the accelerator is.
 
 An entry is a directory under a key that names all that went into it. It is built by one process at a time,
 under a lock, in a temporary directory that is renamed when it is complete: what exists is whole. The
@@ -10,17 +10,21 @@ import errno
 import hashlib
 import os
 import pwd
+import re
 import shlex
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from crashinit.errors import HostError
+from crashinit.errors import HostError, UsageError
 
 MIB = 1024 * 1024
+GIB = 1024 * MIB
+KINDS = ("images", "templates", "boxes", "bundles", "plans")  # what entries count towards the limit
+LIMIT = "20G"  # of them all together, unless $CRASHINIT_CACHE_LIMIT says otherwise
 
 
 def cache_dir() -> Path:
@@ -123,12 +127,32 @@ def require_space(where: Path, size: int) -> None:
         )
 
 
+def limit() -> int:
+    """How many bytes all entries may take together: $CRASHINIT_CACHE_LIMIT. Raises UsageError."""
+    said = os.environ.get("CRASHINIT_CACHE_LIMIT") or LIMIT
+    match = re.fullmatch(r"(\d{1,6}(?:\.\d)?)([MGT])", said)
+    if not match:
+        raise UsageError(f"CRASHINIT_CACHE_LIMIT is '{said}', but must be a size such as 500M or 20G")
+    return int(float(match[1]) * {"M": MIB, "G": GIB, "T": 1024 * GIB}[match[2]])
+
+
+def allocated(path: Path) -> int:
+    """Bytes that a file or directory takes on the disk; of a sparse file what was written (stat(2), st_blocks)."""
+    total = 0
+    for each in (path, *path.rglob("*")):
+        with suppress(FileNotFoundError):  # another process has just removed it
+            total += each.lstat().st_blocks * 512
+    return total
+
+
 class Shelf:
     """One kind of cache entries: the directory `kind` of the cache, of which the newest `keep` are kept."""
 
-    def __init__(self, kind: str, keep: int) -> None:
+    def __init__(self, kind: str, keep: int, note: Callable[[str], None] = lambda text: None) -> None:
+        """`note`: is told what was removed for want of room."""
         self.path = cache_dir() / kind
         self.keep = keep
+        self._note = note
 
     def get(self, key: str, build: Callable[[Path], None]) -> Path:
         """The entry `key`; if there is none, `build` fills an empty directory with it.
@@ -151,9 +175,52 @@ class Shelf:
                         rubble.rename(entry)
                     finally:
                         shutil.rmtree(rubble, ignore_errors=True)
+                    self._make_room(entry)
                 os.utime(entry)
             self._prune(key)
             return entry
+
+    def find(self, key: str) -> Path | None:
+        """The entry `key`, if it is there; it counts as used."""
+        entry = self.path / key
+        try:
+            os.utime(entry)
+        except FileNotFoundError:
+            return None
+        except PermissionError:  # somebody else's: it is read all the same
+            pass
+        return entry
+
+    def entries(self) -> list[Path]:
+        """All that is whole, the one that was used last first."""
+        found = self.path.iterdir() if self.path.is_dir() else ()
+        return sorted((path for path in found if path.is_dir() and path.suffix != ".tmp"), key=_used, reverse=True)
+
+    def remove(self, key: str) -> bool:
+        """Remove an entry; False if somebody is at work on it. What a machine has of it open stays until that ends."""
+        try:
+            with self._locked(key, blocking=False):
+                shutil.rmtree(self.path / key, ignore_errors=True)
+        except Timeout:
+            return False
+        return True
+
+    def _make_room(self, wanted: Path) -> None:
+        """Remove what was not used for longest, of any kind, until all entries are within the limit."""
+        most = limit()
+        every = [(shelf, entry) for shelf in map(Shelf, KINDS, (0,) * len(KINDS)) for entry in shelf.entries()]
+        sizes = {entry: allocated(entry) for _, entry in every}
+        total = sum(sizes.values())
+        for shelf, entry in sorted(every, key=lambda pair: _used(pair[1])):
+            if total <= most:
+                return
+            if entry != wanted and shelf.remove(entry.name):
+                total -= sizes[entry]
+                what = f"{entry.parent.name}/{entry.name} ({sizes[entry] // MIB} MB)"
+                self._note(
+                    f"removed {what}, which was not used for longest: the cache may take {most // MIB} MB "
+                    "(CRASHINIT_CACHE_LIMIT)"
+                )
 
     @contextmanager
     def _locked(self, key: str, *, blocking: bool = True) -> Iterator[None]:
@@ -164,9 +231,8 @@ class Shelf:
 
     def _prune(self, wanted: str) -> None:
         """Remove dead builders' leftovers and all but the most recently used entries, none that is locked."""
-        entries = [path for path in self.path.iterdir() if path.is_dir()]
-        whole = sorted((p for p in entries if p.suffix != ".tmp"), key=_used, reverse=True)
-        for path in [p for p in entries if p.suffix == ".tmp"] + whole[self.keep :]:
+        rubble = [path for path in self.path.glob("*.tmp") if path.is_dir()]
+        for path in rubble + self.entries()[self.keep :]:
             key = path.name.removesuffix(".tmp")
             if key == wanted:
                 continue

@@ -34,19 +34,27 @@ class Channel:
         self._clock: float | None = None  # its clock at the last answer
         self.kernel = ""  # the release of the machine's kernel, as the agent told it
         self._got = bytearray()
+        self._torn = False  # the agent waits for the rest of raw bytes, and would take the next call for it
         line.setblocking(False)
 
     def call(self, name: str, arguments: Mapping[str, Any], timeout: float) -> Any:
-        """The answer to one call.
+        """The answer to one call; arguments that are bytes are sent raw.
 
         Raises MachineError when the line is dead or silent for `timeout` seconds, GuestError when the call failed.
         An answer that comes too late is dropped when the next one is read: it bears another id.
         """
         deadline = time.monotonic() + timeout
         self._last += 1
+        raw = {key: value for key, value in arguments.items() if isinstance(value, bytes)}
+        plain = {key: value for key, value in arguments.items() if key not in raw}
+        sizes = {key: len(value) for key, value in raw.items()}
+        request = json.dumps({"id": self._last, "call": name, "arguments": plain, "raw": sizes}).encode()
+        if self._torn:
+            raise MachineError("the machine did not take all of a call before: it can be told nothing more")
+        self._torn = bool(raw)
         # The empty line first ends whatever a cut machine's agent had left half-read.
-        request = b"\n" + json.dumps({"id": self._last, "call": name, "arguments": dict(arguments)}).encode() + b"\n"
-        self._send(request, name, deadline, timeout)
+        self._send(b"".join((b"\n", request, b"\n", *raw.values())), name, deadline, timeout)
+        self._torn = False
         while True:
             line = self._line_of_answer(name, deadline, timeout)
             try:
@@ -84,6 +92,7 @@ class Channel:
 
     def restarted(self) -> None:
         """The machine was told to boot anew."""
+        self._torn = False
         self._clock = 0.0
 
     def _tell(self, clock: object) -> None:

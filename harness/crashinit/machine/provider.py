@@ -91,7 +91,7 @@ class QemuProvider:
             (where / "initrd.gz").write_bytes(payload.appended(base.initrd.read_bytes()))
             self._freeze(base, where)
 
-        where = Shelf("templates", KEEP).get(key, build)
+        where = Shelf("templates", KEEP, self._note).get(key, build)
         frozen = self._unbooted(base, File.open(where / "initrd.gz").sealed(), File.open(where / "disk"))
         memories = {**frozen.memories, "ram": Memory(File.open(where / "ram"))}
         return QemuTemplate(replace(frozen, memories=memories, state=File.open(where / "state")), self.seed)

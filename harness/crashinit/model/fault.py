@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-SUCCESS, MESSAGE = "success", "message"
+SUCCESS, MESSAGE, WORDS = "success", "message", "words"
 
 
 @dataclass(frozen=True)
@@ -14,17 +14,20 @@ class FaultKind:
     kills: bool = False  # the init ends there, without a chance to do anything more
     fails_a_call: bool = False  # a call returns an error, and the message of an init that fails has to name that error
     goes_on: bool = False  # the init goes on after it: a success of that init counts, and its end has to be honest
-    owes: str = ""  # of an init that goes on: SUCCESS, or, if it fails, a MESSAGE that says where; "": nothing
+    owes: str = (
+        ""  # of an init that goes on: SUCCESS, or, if it fails, a MESSAGE that says where, or WORDS; "": nothing
+    )
     dies_of: tuple[str, ...] = ()  # signals that such an init may end by
     may_time_out: bool = False  # such an init may still be there at its deadline
     cuts_power: bool = False  # memory is lost, and disks keep what they may: machines get disks, and real time
+    on_a_disk: bool = False  # it strikes a disk of its own below the root's files, while the init goes on
     is_a_race: bool = False  # two inits at once, neither of which was struck
     # Keys of a scenario that have no effect with it, and why. They are refused: a key without an effect would mislead.
     refuses: Mapping[str, str] = field(default_factory=dict)
 
 
 NO_ERROR = {"errnos": "'errnos' goes with 'fault: errno': no other fault returns an error"}
-NO_TIME = {"seconds": "'seconds' goes with 'fault: supervisor' and 'fault: stop'"}
+NO_TIME = {"seconds": "'seconds' goes with 'fault: supervisor', 'fault: stop' and 'fault: slow'"}
 
 KILL = FaultKind(
     "kill", kills=True, refuses={"errnos": "a kill returns no error: 'errnos' goes with 'fault: errno'", **NO_TIME}
@@ -63,18 +66,58 @@ ACTOR = FaultKind(
     owes=MESSAGE,
     refuses={"victims": "an actor strikes nobody: 'fault: actor' has no 'victims'", **NO_ERROR, **NO_TIME},
 )
+NONE = FaultKind(
+    "none",
+    goes_on=True,
+    owes=WORDS,
+    refuses={
+        **{
+            key: f"'fault: none' strikes nothing: it has no '{key}'"
+            for key in ("victims", "at", "step", "steps", "repeat")
+        },
+        **NO_ERROR,
+        **NO_TIME,
+    },
+)
+BAD_DISK = FaultKind(
+    "bad-disk",
+    goes_on=True,
+    owes=WORDS,
+    on_a_disk=True,
+    refuses={"victims": "'fault: bad-disk' strikes a disk: it has no 'victims'", **NO_ERROR, **NO_TIME},
+)
+SLOW = FaultKind(
+    "slow",
+    goes_on=True,
+    owes=WORDS,
+    may_time_out=True,
+    on_a_disk=True,
+    refuses={"victims": "'fault: slow' strikes a disk: it has no 'victims'", **NO_ERROR},
+)
 POWER_CUT = FaultKind(
     "power-cut",
     cuts_power=True,
     refuses={
         key: f"a power cut strikes the whole machine: it has no '{key}'"
-        for key in ("victims", "errnos", "recovery", "seconds", "actor", "release", "udev")
+        for key in (
+            "victims",
+            "errnos",
+            "recovery",
+            "seconds",
+            "actor",
+            "release",
+            "udev",
+            "during",
+            "surroundings",
+            "repeat",
+            "disk",
+            "lasts",
+        )
     },
 )
 CONCURRENT = FaultKind("concurrent", is_a_race=True)
-KINDS: Mapping[str, FaultKind] = {
-    kind.name: kind for kind in (KILL, ERRNO, TERM, INT, SUPERVISOR, CHILD, STOP, HANG, ACTOR, POWER_CUT, CONCURRENT)
-}
+STRUCK = (KILL, ERRNO, TERM, INT, SUPERVISOR, CHILD, STOP, HANG, ACTOR, NONE, BAD_DISK, SLOW, POWER_CUT)
+KINDS: Mapping[str, FaultKind] = {kind.name: kind for kind in (*STRUCK, CONCURRENT)}
 
 # Somebody else in the machine, who comes at the boundary; any other name is a command.
 SECOND_INIT = "second-init"

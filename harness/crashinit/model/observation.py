@@ -190,6 +190,7 @@ class Run(Record):
     exit: int | None  # exit status; negative: ended by that signal; None: still running (a daemon, or it hung)
     timed_out: bool
     hung: bool = False  # it hangs in the kernel: seconds after SIGKILL it was still there
+    early: bool = False  # a daemon that ended with status 0 before it was ready: a failure, and so `exit` is 1
     stdout: str
     stderr: str
     seconds: float
@@ -230,11 +231,13 @@ class Evidence(Record):
     earlier: list[Run] = []  # inits that were killed before, in the trial's order; or one that ran at the same time
     actor: Actor | None = None  # who else was there
     udev: str = ""  # how udevd behaved from the boundary on; "": as it does
-    fault_run: Run  # the init in which the (last) fault was injected
+    during: str = "init"  # what was struck: model/trial.py, DURING
+    fault_run: Run  # the init, or what else it was, in which the (last) fault was injected
     fired: OperationRecord | None  # the boundary where it struck; None: it never did
     before: Observation | None  # state before the faulted init, with digests, when the trial began on a used root
     reinits: list[Run]  # until the first success, at most as many as the campaign allows
     stops: list[Run] = []  # how a daemon ended, by SIGTERM, each time before it was started once more
+    requested: Exercise | None = None  # of a user's request that was struck: what was left of it after the re-inits
     after: Observation | None  # after the last re-init
     again: Run | None  # one more init, after success
     after_again: Observation | None

@@ -12,6 +12,8 @@ from crashinit.text.printable import printable
 
 if TYPE_CHECKING:
     from crashinit.plugin.plugin import Campaign
+    from crashinit.scenario.expected import Failure
+    from crashinit.scenario.scenario import Scenario
 
 CAMPAIGN = "crashinit-campaign"  # the name under which a run's Campaign is registered with pytest
 
@@ -22,14 +24,32 @@ class ScenarioFile(pytest.File):
     def collect(self) -> Iterable[pytest.Item]:
         from crashinit.scenario.scenario import load
 
-        campaign: Any = self.config.pluginmanager.get_plugin(CAMPAIGN)
-        name = load(self.path).name
-        if campaign.lists:
-            yield Unplanned.from_parent(self, name=name)
-            return
-        for trial in campaign.prepared.trials:
-            if trial.scenario == name:
-                yield TrialItem.from_parent(self, name=trial.id, trial=trial, campaign=campaign)
+        yield from tests_of(self, load(self.path))
+
+
+class Exploration(pytest.Collector):
+    """What stands for the file that an exploration has not."""
+
+    def collect(self) -> Iterable[pytest.Item]:
+        for scenario in _campaign(self).asked.explored:
+            yield from tests_of(self, scenario)
+
+
+def tests_of(parent: pytest.Collector, scenario: "Scenario") -> Iterable[pytest.Item]:
+    """A scenario's trials; of a listing that does not know them, one test for all."""
+    campaign = _campaign(parent)
+    if campaign.prepared is None:
+        yield Unplanned.from_parent(parent, name=scenario.name)
+        return
+    expected = scenario.expect.get(campaign.driver)
+    for trial in campaign.chosen:
+        if trial.scenario == scenario.name:
+            yield TrialItem.from_parent(parent, name=trial.id, trial=trial, campaign=campaign, expected=expected)
+
+
+def _campaign(node: pytest.Collector) -> "Campaign":
+    campaign: Campaign = node.config.pluginmanager.get_plugin(CAMPAIGN)  # type: ignore[assignment]
+    return campaign
 
 
 class Unplanned(pytest.Item):
@@ -44,29 +64,43 @@ class TrialFailedError(Exception):
 
 
 class TrialItem(pytest.Item):
-    """One trial as a test."""
+    """One trial as a test. `expected`: how it may fail on this driver, by its scenario."""
 
-    def __init__(self, *, trial: Any, campaign: "Campaign", **kwargs: Any) -> None:
+    def __init__(self, *, trial: Any, campaign: "Campaign", expected: "Failure | str | None", **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.trial = trial
         self.campaign = campaign
+        self.expected = expected
         self.result: TrialResult | None = None
+        about = {"step": trial.point.step, "phase": trial.point.phase, "fault": trial.fault, "victim": trial.victim}
+        self.add_marker(pytest.mark.crashinit(**about, error=trial.error, operation=trial.point.operation))
 
     def runtest(self) -> None:
         from crashinit.campaign import campaign
-        from crashinit.campaign.tries import HowOften
 
         self.result = campaign.run_one(
             self.campaign.runner(),
             self.trial,
             self.campaign.prepared,
-            self.campaign.out,
-            HowOften(*self.campaign.tries),
+            self.campaign.asked.out,
+            self.campaign.asked.often,
             self.campaign.results,
         )
         self.campaign.results[self.trial.id] = self.result
-        if self.result.outcome != "converged":
-            raise TrialFailedError
+        if self.result.outcome == "converged":
+            return
+        if known := self._known(self.result):
+            pytest.xfail(printable(f"{known}: {self.result.reason}"))
+        raise TrialFailedError
+
+    def _known(self, result: TrialResult) -> str:
+        """Why this failure is none that stops anybody; "": it is."""
+        if result.outcome == "error":
+            return ""
+        if entry := next((one for one in self.campaign.known if one.explains(result)), None):
+            return f"known ({entry.reason})"
+        is_expected = self.expected and not isinstance(self.expected, str) and self.expected.covers(result)
+        return "expected of this driver" if is_expected else ""
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
         if not isinstance(excinfo.value, TrialFailedError) or self.result is None:
@@ -79,7 +113,7 @@ class TrialItem(pytest.Item):
         from crashinit.report.again import replay
         from crashinit.report.kinds import how_often
 
-        again = replay(self.result, shown(self.campaign.out))
+        again = replay(self.result, shown(self.campaign.asked.out))
         often = [f"  {said}" for said in (how_often([self.result]),) if said]
         lines = [f"{self.result.outcome}: {self.result.reason}", *often, *failed, f"again: {again}"]
         return "\n".join(map(printable, lines))

@@ -116,6 +116,6 @@ def listeners(out: Path | None, *, console: Console | None = None, resume: bool 
     return Reports(out, console=console, mask=mask, clause_names=names, resume=resume)
 
 
-def file_listeners(out: Path) -> Reports:
+def file_listeners(out: Path, *, resume: bool = False) -> Reports:
     """The reports that are files, for a face that talks to the user itself."""
-    return listeners(out)
+    return listeners(out, resume=resume)

@@ -9,6 +9,7 @@ from crashinit.machine.seed import options, with_guest
 from crashinit.model.events import TrialResult
 
 COLD = "--provider qemu-cold"
+BUNDLE = "bundle.json"  # in the directory of a run that came in one archive, and in that archive
 
 
 def replay(result: TrialResult, directory: Path | None, machines: str | None = None) -> str:
@@ -23,8 +24,25 @@ def replay(result: TrialResult, directory: Path | None, machines: str | None = N
     command = f"crashinit replay {shlex.quote(result.id)}"
     if directory is None:
         return command
+    if archive := archive_of(directory):
+        return f"crashinit replay {shlex.quote(archive)} {machines or ''}".rstrip()
     machines = options(machines_of(directory), result.seed) if machines is None else machines
     return f"{command} --run {shlex.quote(str(directory))} {machines}".rstrip()
+
+
+def bundle(result: TrialResult, directory: Path) -> str:
+    """The command that packs this trial into one archive; "" where it is in one, or its result has no trial."""
+    if not result.replay or archive_of(directory):
+        return ""
+    return f"crashinit bundle {shlex.quote(result.id)} --run {shlex.quote(str(directory))}"
+
+
+def archive_of(directory: Path) -> str:
+    """The name of the archive that this run came in; "" if it came in none."""
+    try:
+        return str(json.loads((directory / BUNDLE).read_text())["name"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
 
 
 def machines_of(directory: Path) -> str:

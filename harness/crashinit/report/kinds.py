@@ -1,7 +1,8 @@
 """Trials that went wrong in the same way: the same first clause, and the same sentence but for numbers in it."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Literal
 
 from crashinit.model.events import TrialResult
 from crashinit.report.counts import WORST_FIRST
@@ -10,6 +11,8 @@ from crashinit.report.words import listed
 REASON = 320  # characters of a reason
 # What differs between two failures of one kind: numbers, hexadecimal words, times
 VARIES = re.compile(r"\b0x[0-9a-f]+\b|\b[0-9a-f]{8}-[0-9a-f-]{27}\b|\d+")
+
+LEAKS = frozenset({"C03", "C04", "C13"})  # what a device that nobody needs fails, and nothing else
 
 AFTER_SUCCESS = ("C08", "C10", "C11")  # clauses on what comes after an init that succeeded
 
@@ -47,6 +50,28 @@ def first(result: TrialResult) -> tuple[str, str]:
 def is_wedge(result: TrialResult) -> bool:
     """Whether the fault was over, and yet the next init failed."""
     return result.outcome == "diverged" and result.clauses.get("C01") == "fail"
+
+
+Severity = Literal["never", "later", "broken", "leaks"]
+SEVERITIES: Mapping[Severity, str] = {
+    "never": "it never comes up again",
+    "later": "it comes up only at a later try",
+    "broken": "it works with a broken state",
+    "leaks": "it works, and leaves something over",
+}  # the worst first
+
+
+def severity(result: TrialResult) -> Severity:
+    """How bad a failure of the driver is."""
+    if is_wedge(result):
+        return "later" if came_up(result) else "never"
+    failed = {clause for clause, status in result.clauses.items() if status == "fail"}
+    return "leaks" if "C04" in failed and failed <= LEAKS else "broken"
+
+
+def sort(result: TrialResult) -> str:
+    """How a trial went wrong, in a few words."""
+    return SEVERITIES[severity(result)] if result.outcome == "diverged" else result.outcome
 
 
 def came_up(result: TrialResult) -> bool:
@@ -106,7 +131,7 @@ def short(reason: str) -> str:
     return line if len(line) <= REASON else f"{line[: REASON * 2 // 3]} ... {line[-REASON // 3 :]}"
 
 
-def _place(kind: list[TrialResult]) -> tuple[int, bool, bool, int]:
+def _place(kind: list[TrialResult]) -> tuple[int, int, int]:
     result = kind[0]
-    wedge = is_wedge(result)
-    return WORST_FIRST.index(result.outcome), not wedge, wedge and came_up(result), -len(kind)
+    how_bad = [*SEVERITIES].index(severity(result)) if result.outcome == "diverged" else 0
+    return WORST_FIRST.index(result.outcome), how_bad, -len(kind)

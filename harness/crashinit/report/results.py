@@ -230,6 +230,12 @@ def rewrite(out: Path, results: Iterable[TrialResult], mask: Sequence[str], clau
     write_text(out / RUN, dump({**_facts(out), **judged_by}))
 
 
+def write(out: Path, run: RunRecord) -> None:
+    """Write a run's record and results as `read` finds them."""
+    write_text(out / RUN, dump({key: value for key, value in vars(run).items() if key != "results"}))
+    write_text(out / RESULTS, "".join(_line(result, out) for result in run.results))
+
+
 def finished_ids(out: Path) -> frozenset[str]:
     """The trials that a resumed run need not do again: all with a result, but for the harness's own errors."""
     if not (out / RESULTS).exists():

@@ -1,6 +1,7 @@
 """What a run's directory keeps of its trials: plan and evidence, so that all can be judged again without a machine.
 
 plan.json                     the trials
+scenarios.json                the scenarios that they come from
 evidence/reference-N.json.gz  of an init without faults, one for each setup, and whose it is
 evidence/TRIAL.json.gz        of each trial that has ended
 errors/TRIAL.txt              what is known of each error of the harness itself
@@ -22,7 +23,7 @@ from typing import Any, Protocol
 
 from crashinit.adapters import Adapter
 from crashinit.errors import UsageError
-from crashinit.files.safe import UNFINISHED, damage, disk_errors, inflated, parsed, replacing, sweep, write_text
+from crashinit.files.safe import UNFINISHED, damage, disk_errors, inflated, parsed, replacing, sweep, text, write_text
 from crashinit.machine.cache import digest
 from crashinit.model.fault import kind_of
 from crashinit.model.observation import Evidence
@@ -30,11 +31,23 @@ from crashinit.model.trial import Setup, Trial
 from crashinit.scenario import plan
 
 PLAN = "plan.json"
+SCENARIOS = "scenarios.json"
 EVIDENCE = "evidence"
 ERRORS = "errors"
 RECORDINGS = "powercut"
 COLD = "cold"  # what failed, once more in machines that were booted for it: a run of its own, by this one's plan
-REPORTS = ("results.jsonl", "run.json", "summary.json", "junit.xml", "report.html", "README.md")
+REPORTS = (
+    "results.jsonl",
+    "run.json",
+    "summary.json",
+    "junit.xml",
+    "report.html",
+    "ctrf.json",
+    "report.sarif",
+    "summary.md",
+    "badge.svg",
+    "README.md",
+)
 NAME_LIMIT = 180  # bytes of a file's name before its ending; most file systems take 255
 
 _REFERENCE = re.compile(r"reference-\d+")
@@ -69,12 +82,16 @@ class Prepared:
     recordings: Mapping[str, Recording] = field(default_factory=dict)  # of power cuts, by the names of their files
     driver: str = ""  # the adapter's name; "": a run of an earlier version, which did not keep it
     adapter: str = ""  # a digest of what the adapter said
+    # What each scenario says, by its name; {}: a run of an earlier version, which did not keep it
+    scenarios: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def only(self, trials: list[Trial]) -> "Prepared":
         """The same for some of its trials alone."""
         references = {setup: self.references[setup] for setup in dict.fromkeys(trial.setup for trial in trials)}
         recordings = self.recordings if any(kind_of(trial.fault).cuts_power for trial in trials) else {}
-        return replace(self, trials=trials, references=references, recordings=recordings)
+        names = {trial.scenario for trial in trials}
+        scenarios = {name: said for name, said in self.scenarios.items() if name in names}
+        return replace(self, trials=trials, references=references, recordings=recordings, scenarios=scenarios)
 
     @property
     def kernel(self) -> str:
@@ -99,17 +116,21 @@ class Prepared:
                 for path in sorted((whole / directory).glob("*")):
                     path.replace(out / directory / path.name)
             # Last: a directory with a plan has all that the plan needs.
-            (whole / PLAN).replace(out / PLAN)
+            for path in (whole / SCENARIOS, whole / PLAN):
+                if path.exists():
+                    path.replace(out / path.name)
         finally:
             shutil.rmtree(whole, ignore_errors=True)
 
     def _write(self, out: Path) -> None:
         for number, (setup, evidence) in enumerate(self.references.items()):
-            about = {"setup": [setup.given, list(setup.options), setup.deadline, setup.reads], "accel": self.accel}
+            about = {"setup": setup.as_json(), "accel": self.accel}
             path = out / EVIDENCE / f"reference-{number}.json.gz"
             _write(path, evidence, driver=self.driver, adapter=self.adapter, **about)
         for name, recorded in self.recordings.items():
             recorded.store(out / RECORDINGS / name)
+        if self.scenarios:
+            write_text(out / SCENARIOS, json.dumps(self.scenarios, indent=1) + "\n")
         plan.write(out / PLAN, self.trials)
 
 
@@ -118,7 +139,7 @@ def clear(out: Path, but: Path | None = None) -> None:
 
     Its results go first: what is killed here leaves no results beside the plan or the evidence of another run.
     """
-    for name in (*REPORTS, PLAN):
+    for name in (*REPORTS, PLAN, SCENARIOS):
         if name != "README.md" or _is_ours(out / name):
             (out / name).unlink(missing_ok=True)
     for directory, pattern in ((EVIDENCE, "*.json.gz"), (RECORDINGS, "*.gz"), (ERRORS, "*.txt")):
@@ -163,8 +184,7 @@ def read_prepared(out: Path) -> Prepared:
             continue  # a trial of a scenario with such a name
         evidence, facts = _read(path, again)
         with damage(path, again):
-            given, options, deadline, *reads = facts["setup"]
-            setup = Setup(str(given), tuple(map(str, options)), float(deadline), reads == [True])
+            setup = Setup.from_json(facts["setup"])
             accel, driver, adapter = (str(facts.get(key, "")) for key in ("accel", "driver", "adapter"))
         if setup in references:
             raise UsageError(f"'{out / EVIDENCE}' holds two references for one setup, '{setup.given}': {again}.")
@@ -173,7 +193,15 @@ def read_prepared(out: Path) -> Prepared:
     if missing:
         raise UsageError(f"'{out / EVIDENCE}' lacks the reference that its plan needs: {again}.")
     recordings = {path.name: InFile(path) for path in (out / RECORDINGS).glob("*.gz")}
-    return Prepared(trials, references, accel, [], recordings, driver, adapter)
+    return Prepared(trials, references, accel, [], recordings, driver, adapter, _scenarios(out / SCENARIOS, again))
+
+
+def _scenarios(path: Path, again: str) -> dict[str, Mapping[str, Any]]:
+    try:
+        with damage(path, again):
+            return {str(name): dict(said) for name, said in parsed(text(path)).items()}
+    except FileNotFoundError:
+        return {}
 
 
 def store(out: Path, name: str, evidence: Evidence) -> None:
@@ -186,10 +214,10 @@ def stored(out: Path, name: str) -> Evidence:
     return _read(_evidence(out, name), "run its trial again")[0]
 
 
-def store_error(out: Path, name: str, text: str) -> Path:
+def store_error(out: Path, name: str, said: str) -> Path:
     """Keep what is known of an error of the harness: its traceback. The file, below the run's directory."""
     path = out / ERRORS / f"{file_name(name)}.txt"
-    write_text(path, text)
+    write_text(path, said)
     return path
 
 

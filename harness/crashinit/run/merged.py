@@ -7,7 +7,7 @@ from pathlib import Path
 
 from crashinit.errors import HostError, UsageError
 from crashinit.files.safe import disk_errors
-from crashinit.run.kept import ERRORS, EVIDENCE, PLAN, RECORDINGS
+from crashinit.run.kept import ERRORS, EVIDENCE, PLAN, RECORDINGS, SCENARIOS
 
 PARTS = {EVIDENCE: "*.json.gz", RECORDINGS: "*.gz", ERRORS: "*.txt"}
 
@@ -46,4 +46,6 @@ def copy(shards: Sequence[Path], out: Path) -> None:
                 for path in sorted((shard / name).glob(pattern)):
                     (out / name).mkdir(parents=True, exist_ok=True)
                     shutil.copyfile(path, out / name / path.name)
+        if (shards[0] / SCENARIOS).exists():  # a run of an earlier version did not keep them
+            shutil.copyfile(shards[0] / SCENARIOS, out / SCENARIOS)
         shutil.copyfile(shards[0] / PLAN, out / PLAN)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from crashinit.errors import HostError, UsageError
 from crashinit.files.safe import UNFINISHED, parsed, text
-from crashinit.run.kept import COLD, ERRORS, EVIDENCE, PLAN, RECORDINGS, REPORTS, sweep_up
+from crashinit.run.kept import COLD, ERRORS, EVIDENCE, PLAN, RECORDINGS, REPORTS, SCENARIOS, sweep_up
 from crashinit.scenario import plan
 
 RESULTS, RUN = REPORTS[:2]
@@ -21,26 +21,25 @@ NOT_PERMITTED = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
 @contextmanager
-def claimed(out: Path, *, resume: bool = False, force: bool = False, options: str = "--") -> Iterator[None]:
+def claimed(out: Path, *, resume: bool = False, force: bool = False) -> Iterator[None]:
     """Hold a directory for a run: make it, keep other runs out, and remove it again if the run put nothing there.
 
     The results that it holds are gone on with (`resume`) or may be replaced (`force`); else they are refused.
-    `options`: how the names of the options begin in messages. Raises UsageError, HostError.
+    Raises UsageError, HostError.
     """
-    given = f"{options}out"
     try:
         if out.is_symlink() and not out.exists():
-            raise UsageError(f"'{out}' is a symbolic link to nothing: name another '{given}'.")
+            raise UsageError(f"'{out}' is a symbolic link to nothing: name another '--out'.")
         if out.exists() and not out.is_dir():
-            raise UsageError(f"'{out}' is not a directory: name another '{given}'.")
+            raise UsageError(f"'{out}' is not a directory: name another '--out'.")
         if out.resolve() == Path(out.resolve().anchor):
-            raise UsageError(f"'{out}' is no place for a run: name another '{given}'.")
+            raise UsageError(f"'{out}' is no place for a run: name another '--out'.")
         made = _made(out)
     except OSError as error:
-        raise UsageError(f"'{error.filename or out}': {error.strerror}: give another '{given}'.") from error
+        raise UsageError(f"'{error.filename or out}': {error.strerror}: give another '--out'.") from error
     try:
         with locked(out):
-            _check(out, given, resume=resume, force=force, how=f"'{options}force' to replace them")
+            _check(out, resume=resume, force=force)
             if resume:
                 sweep_up(out)
             yield
@@ -109,13 +108,12 @@ def _made(out: Path) -> list[Path]:
     return missing
 
 
-def _check(out: Path, given: str, *, resume: bool, force: bool, how: str) -> None:
+def _check(out: Path, *, resume: bool, force: bool) -> None:
     held = (out / RESULTS).exists()
     if not _is_empty(out) and not is_run(out):
-        raise UsageError(f"'{out}' holds something else than a run: give an empty or a new directory as '{given}'.")
+        raise UsageError(f"'{out}' holds something else than a run: give an empty or a new directory as '--out'.")
     if held and not (resume or force):
-        going_on = "'--resume' to go on, " if given == "--out" else ""
-        raise UsageError(f"'{out}' holds results already: give {going_on}{how}.")
+        raise UsageError(f"'{out}' holds results already: give '--resume' to go on, '--force' to replace them.")
     if resume and not held:
         raise UsageError(f"'{out}' holds no results to go on from: leave out '--resume'.")
 
@@ -134,6 +132,6 @@ def is_run(out: Path) -> bool:
             return True
     with suppress(OSError, ValueError, TypeError), (out / RESULTS).open("rb") as file:
         return {"id", "outcome"} <= set(json.loads(file.readline(1 << 24)))
-    ours = {*REPORTS, PLAN, EVIDENCE, RECORDINGS, ERRORS, COLD}
+    ours = {*REPORTS, PLAN, SCENARIOS, EVIDENCE, RECORDINGS, ERRORS, COLD}
     names = {path.name for path in out.iterdir() if not path.name.startswith(UNFINISHED)}
     return names <= ours and (out / EVIDENCE / "reference-0.json.gz").exists()  # one that was killed as it began

@@ -42,6 +42,10 @@ class Failure(BaseModel):
     )
     says: str = Field(default="", description="A regular expression that a reason of one of these clauses holds.")
 
+    def covers(self, result: TrialResult) -> bool:
+        """Whether a trial fails in no other way than is expected."""
+        return result.outcome == "diverged" and set(_failed(result)) <= {*self.fails, *self.may}
+
     @field_validator("says")
     @classmethod
     def _is_a_pattern(cls, value: str) -> str:

@@ -16,7 +16,7 @@ from urllib.parse import quote
 from crashinit.contract.family import Family
 from crashinit.errors import UsageError
 from crashinit.files.safe import parsed, text, write_text
-from crashinit.model.fault import kind_of
+from crashinit.model.fault import NONE, kind_of
 from crashinit.model.observation import OperationRecord, Run
 from crashinit.model.trial import Point, Setup, Trial
 from crashinit.scenario.scenario import Scenario
@@ -27,12 +27,23 @@ NOWHERE = "(the step does not occur)"  # the key of a point that the trace does 
 
 def setup_of(scenario: Scenario) -> Setup:
     """The recorded init that a scenario's trials begin from."""
-    return Setup(scenario.given, scenario.options, scenario.deadline, reads=kind_of(scenario.fault).fails_a_call)
+    return Setup(
+        scenario.given,
+        scenario.options,
+        scenario.deadline,
+        reads=kind_of(scenario.fault).fails_a_call,
+        during=scenario.during,
+        surroundings=scenario.surroundings.words if scenario.surroundings else (),
+        lasting=scenario.lasting,
+        on_a_disk=kind_of(scenario.fault).on_a_disk,
+    )
 
 
 def points(scenario: Scenario, operations: Sequence[OperationRecord], family: Family) -> list[Point]:
     """The boundaries that a scenario strikes in this trace; a place that never occurs yields a point with n = 0."""
-    steps = family.steps_of(operations)
+    steps = family.steps_during(scenario.during, operations)
+    if scenario.fault == NONE.name:
+        return [Point(step, "before", one.n, one.key) for step, one in zip(steps[:1], operations[:1], strict=True)]
     if scenario.at:
         known = {operation.key: (operation.n, step) for operation, step in zip(operations, steps, strict=True)}
         keys = _asked_for(scenario, operations)
@@ -85,7 +96,7 @@ def _asked(operation: OperationRecord) -> tuple[str, str, int]:
 
 def left_out(scenario: Scenario, operations: Sequence[OperationRecord], family: Family) -> list[str]:
     """What a scenario does not strike although it lies inside its steps, as sentences."""
-    steps = family.steps_of(operations)
+    steps = family.steps_during(scenario.during, operations)
     keys = [operation.key for operation in operations]
     said: list[str] = []
     for key in _asked_for(scenario, operations):

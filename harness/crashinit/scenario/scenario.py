@@ -23,24 +23,40 @@ from pydantic import (
 from crashinit import families
 from crashinit.errors import UsageError
 from crashinit.files import refused, textfile, yamlfile
-from crashinit.model.fault import ACTOR, ACTORS, OTHER_OWNER, POWER_CUT, SECOND_INIT, kind_of
-from crashinit.model.trial import ON_THE_MACHINES_DISK
+from crashinit.model.fault import kind_of
+from crashinit.model.trial import MADE_BY
+from crashinit.scenario import together
 from crashinit.scenario.errnos import ERRNOS, Errno
 from crashinit.scenario.expected import Failure, Report
+from crashinit.scenario.surroundings import Surroundings
+from crashinit.scenario.together import ALL, DEFAULT_POWER_CUT_ROOT
 
-ALL = "all"  # instead of a step: every boundary of the init
+Fault = Literal[
+    "kill",
+    "term",
+    "int",
+    "supervisor",
+    "child",
+    "stop",
+    "hang",
+    "actor",
+    "none",
+    "bad-disk",
+    "slow",
+    "errno",
+    "power-cut",
+]
 Phase = Literal["before", "during", "after"]
 Victim = Literal["process", "tree"]
-Given = Literal[
-    "fresh", "populated", "ext4", "xfs", "block", "ext4-populated", "xfs-populated", "block-populated"
-]  # the first two for faults that strike the driver, the others for power cuts (powercut/layout.py)
+# The first two for faults that strike the driver, the others for power cuts (powercut/layout.py)
+GIVEN = ("fresh", "populated", "ext4", "xfs", "block", "ext4-populated", "xfs-populated", "block-populated")
+MADE_BY_FORM = rf"{MADE_BY}[^\s@]+(@[^\s@]+)?"
 Recovery = Literal["init", "reboot"]
 PART_OF_A_NAME = re.compile(r"[^ .-].*")
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 
 NAME_LIMIT = 100  # characters of a scenario's name, with which the trials' ids and their files' names begin
 SPELT = 40  # characters of a value that a message repeats as it is written
-DEFAULT_POWER_CUT_ROOT = "ext4"  # the disk of a root when the power is cut, unless a scenario says otherwise
 
 
 class Scenario(BaseModel):
@@ -53,22 +69,71 @@ class Scenario(BaseModel):
         default="",
         description=f"Begins the trials' ids; by default folder and file name. At most {NAME_LIMIT} characters.",
     )
-    given: Given = Field(
+    given: str = Field(
         default="fresh",
-        description="The root before the faulted init: 'fresh' (empty), or 'populated' "
-        "(initialised earlier, a device with known data in it, then shut down). Of a power cut: the disks that it lies "
+        max_length=200,
+        json_schema_extra={"anyOf": [{"enum": list(GIVEN)}, {"pattern": f"^{MADE_BY_FORM}$"}]},
+        description="The root before the faulted init: 'fresh' (empty), 'populated' "
+        "(initialised earlier, a device with known data in it, then shut down), or 'made-by:ADAPTER@GUEST' (populated "
+        "by another driver; without '@GUEST' on the same guest). Of a power cut: the disks that it lies "
         "on, 'ext4' (default), 'xfs' or 'block', with '-populated' for a used root.",
     )
     at_on: dict[str, tuple[str, ...]] = Field(
         default={},
         description="By driver the operations to strike there instead of 'at': drivers differ in their keys.",
     )
-    fault: Literal["kill", "term", "int", "supervisor", "child", "stop", "hang", "actor", "errno", "power-cut"] = Field(
+    fault: Literal[
+        "kill",
+        "term",
+        "int",
+        "supervisor",
+        "child",
+        "stop",
+        "hang",
+        "actor",
+        "none",
+        "bad-disk",
+        "slow",
+        "errno",
+        "power-cut",
+    ] = Field(
         default="kill",
         description="What is done at the boundary: 'kill' (SIGKILL), 'term' and 'int' (SIGTERM, SIGINT, which a driver "
         "may catch), 'supervisor' (SIGTERM, and SIGKILL after 'seconds'), 'child' (SIGKILL of the one process that is "
         "about to act, if that is not the driver itself), 'stop' (SIGSTOP for 'seconds'), 'hang' (the operation does "
-        "not return), 'errno' (it fails with an error), 'actor' (nothing but what 'actor' does), or 'power-cut'.",
+        "not return), 'errno' (it fails with an error), 'actor' (nothing but what 'actor' does), 'none' (nothing but "
+        "the 'surroundings'), 'bad-disk' and 'slow' (the disk below the root, for a while), or 'power-cut'.",
+    )
+    during: Literal["init", "shutdown", "create", "remove", "use"] = Field(
+        default="init",
+        description="What is struck: the 'init'; the 'shutdown'; or what a user asks a driver for that is up: to "
+        "'create', to 'remove' or to 'use' (mount) a volume. Init has to converge afterwards.",
+    )
+    surroundings: Surroundings | None = Field(
+        default=None, description="What is scarce, or otherwise, around the struck init: limits, room, the clock."
+    )
+    lasting: bool = Field(
+        default=False, strict=True, description="Whether the 'surroundings' are around all later inits as well."
+    )
+    disk: tuple[Literal["errors", "zeros", "lost-writes"], ...] = Field(
+        default=("errors", "zeros"),
+        min_length=1,
+        description="With 'fault: bad-disk', what requests meet: 'errors' (they fail), 'zeros' (reads give zeros, "
+        "and writes are lost), 'lost-writes'.",
+    )
+    lasts: int | None = Field(
+        default=None,
+        ge=0,
+        strict=True,
+        description="With 'fault: bad-disk' and 'slow', for how many operations; 0: to the end of the init. By default "
+        "1, and of 'slow' 0.",
+    )
+    repeat: int = Field(
+        default=1,
+        ge=1,
+        le=100,
+        strict=True,
+        description="How many inits in a row are struck there; one that does not come there is run to its end.",
     )
     actor: str = Field(
         default="",
@@ -169,12 +234,28 @@ class Scenario(BaseModel):
                 )
         return value
 
-    @field_validator("steps", "phases", "at", "victims", "errnos")
+    @field_validator("steps", "phases", "at", "victims", "errnos", "disk")
     @classmethod
     def _once_each(cls, values: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
         if twice := next((value for value in values if values.count(value) > 1), None):
             raise ValueError(f"'{info.field_name}' names '{twice}' twice")
         return values
+
+    @field_validator("given", mode="before")
+    @classmethod
+    def _made_by(cls, value: Any) -> Any:
+        """'given: {made-by: X}' is 'given: made-by:X'."""
+        if isinstance(value, dict) and list(value) == ["made-by"] and isinstance(value["made-by"], str):
+            return f"{MADE_BY}{value['made-by']}"
+        return value
+
+    @field_validator("given")
+    @classmethod
+    def _is_a_root(cls, value: str) -> str:
+        if value not in GIVEN and not re.fullmatch(MADE_BY_FORM, value):
+            may = ", ".join(map(repr, GIVEN))
+            raise ValueError(f"'given' is '{value}', but may only be {may} or '{MADE_BY}ADAPTER@GUEST'")
+        return value
 
     @model_validator(mode="before")
     @classmethod
@@ -184,41 +265,8 @@ class Scenario(BaseModel):
         return data
 
     @model_validator(mode="after")
-    def _one_place(self) -> Self:
-        if bool(self.at) == bool(self.step):
-            raise ValueError("give either 'step' or 'at'")
-        if self.at_on and not self.at:
-            raise ValueError("'at_on' says what is struck instead of 'at', and there is no 'at'")
-        if unknown := self.at_on.keys() - self.expect.keys():
-            raise ValueError(f"'at_on' names '{sorted(unknown)[0]}', of which nothing is expected in 'expect'")
-        if self.steps and self.step != "all":
-            raise ValueError("'steps' narrows 'step: all', and goes with nothing else")
-        kind = kind_of(self.fault)
-        if self.fault == ACTOR.name and not self.actor:
-            raise ValueError("'fault: actor' needs an 'actor': who comes")
-        if self.actor and self.actor not in ACTORS and not set(self.actor) & set(" /"):
-            raise ValueError(
-                f"'actor' is '{self.actor}', but may only be {', '.join(map(repr, ACTORS))}, or a command: a path, or "
-                "more than one word"
-            )
-        if "release" in self.model_fields_set and not self.actor:
-            raise ValueError("'release' says when an actor lets go, and there is no 'actor'")
-        if self.actor == SECOND_INIT and "release" in self.model_fields_set:
-            raise ValueError(f"'{SECOND_INIT}' holds nothing that 'release' could speak of: it ends by itself")
-        if self.actor == OTHER_OWNER and self.release == "never":
-            raise ValueError(f"'{OTHER_OWNER}' has to let go once, to tell what it lost: 'release' may not be 'never'")
-        if self.recovery == "reboot" and self.actor:
-            raise ValueError("a reboot ends every actor: 'actor' goes with 'recovery: init'")
-        if self.recovery == "reboot" and self.udev != "default":
-            raise ValueError("a reboot starts udevd anew: 'udev' goes with 'recovery: init'")
-        for key in self.model_fields_set & kind.refuses.keys():
-            raise ValueError(kind.refuses[key])
-        if kind.cuts_power and self.given in ON_THE_MACHINES_DISK:
-            raise ValueError(
-                f"a power cut needs 'given: {DEFAULT_POWER_CUT_ROOT}', or other disks that the root lies on"
-            )
-        if not kind.cuts_power and self.given not in ON_THE_MACHINES_DISK:
-            raise ValueError(f"'given: {self.given}' names disks, which only 'fault: {POWER_CUT.name}' needs")
+    def _go_together(self) -> Self:
+        together.check(self)
         return self
 
     def on(self, driver: str) -> "Scenario":

@@ -10,7 +10,6 @@ import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from crashinit.errors import GuestError
 from crashinit.machine.by_agent import PIECE
 from crashinit.machine.protocol import Machine
 from crashinit.text.printable import printable
@@ -41,8 +40,6 @@ for each in $(seq 20); do
 done
 exit {RUNNING}
 """
-# Of the pattern $1, in the directory in which the shell $0 is: commands if $2 says so, else files.
-COMPLETE = 'cd "/proc/$0/cwd" 2>/dev/null || cd /; compgen $2 -- "$1" | sort -u | head -n 200'
 
 
 class Bash:
@@ -50,7 +47,7 @@ class Bash:
 
     def __init__(self, machine: Machine, say: Callable[[str], None]) -> None:
         """`say` gets what is printed, as it is printed."""
-        self._machine = machine
+        self.machine = machine
         self._say = say
         self._pid = ""
         self._printed = 0
@@ -61,23 +58,23 @@ class Bash:
         is_interrupted = False
         with counted() as presses:
             if not self._pid:
-                self._pid, self._printed = self._machine.run("sh", "-c", START).check().stdout.strip(), 0
-            self._machine.run("sh", "-c", RUN, line, self._pid).check()
+                self._pid, self._printed = self.machine.run("sh", "-c", START).check().stdout.strip(), 0
+            self.machine.run("sh", "-c", RUN, line, self._pid).check()
             text = codecs.getincrementaldecoder("utf-8")("replace")
             is_over = False
             while not is_over:
                 if len(presses) > passed_on:
                     # As a terminal does; what pays no heed is ended by the second press, and the shell by none.
                     name, passed_on = "-INT" if passed_on == 0 else "-TERM", len(presses)
-                    still = self._machine.run("sh", "-c", LOOK.replace("seq 20", "seq 1"), self._pid).exit == RUNNING
-                    is_interrupted |= still and self._machine.run("kill", name, "--", f"-{self._pid}").exit == 0
-                runs = self._machine.run("sh", "-c", LOOK, self._pid).exit == RUNNING
-                asked = self._machine.call("get", path=f"{HERE}/out", offset=self._printed, size=PIECE)
+                    still = self.machine.run("sh", "-c", LOOK.replace("seq 20", "seq 1"), self._pid).exit == RUNNING
+                    is_interrupted |= still and self.machine.run("kill", name, "--", f"-{self._pid}").exit == 0
+                runs = self.machine.run("sh", "-c", LOOK, self._pid).exit == RUNNING
+                asked = self.machine.call("get", path=f"{HERE}/out", offset=self._printed, size=PIECE)
                 piece = base64.b64decode(asked["data"])
                 self._printed += len(piece)
                 is_over = not runs and len(piece) < PIECE
                 self._say(printable(text.decode(piece, is_over), None))
-            status = self._machine.run("cat", f"{HERE}/status").stdout.strip()
+            status = self.machine.run("cat", f"{HERE}/status").stdout.strip()
         if presses:  # the terminal has shown ^C, and no line feed after it
             self._say("\n(interrupted)\n" if is_interrupted else "\n(it had ended already)\n")
         if not status:
@@ -85,15 +82,6 @@ class Bash:
             self._say("(the machine's shell has ended: the next line begins another one, without its variables)\n")
         elif status != "0" and not presses:
             self._say(f"(exit status {status})\n")
-
-    def completions(self, text: str, *, command: bool) -> list[str]:
-        """How a word may go on in the machine; none if it cannot be told now."""
-        try:
-            kind = "-c" if command and "/" not in text else "-f"
-            asked = ("bash", "-c", COMPLETE, self._pid or "1", text, kind)
-            return self._machine.run(*asked, timeout=10).stdout.splitlines()
-        except GuestError:
-            return []
 
 
 @contextmanager

@@ -21,6 +21,19 @@ def gather(driven: Driven, gate: str, trial: Trial) -> None:
         driven.udev.at_the_boundary(gate, trial.setup.deadline + GRACE, goes_on=goes_on)
 
 
+def over(driven: Driven, trial: Trial) -> None:
+    """The struck init has ended, and what was to be around it alone is so no longer.
+
+    A file system that could not write its journal takes no writes until the machine is started anew.
+    """
+    if not trial.setup.lasting:
+        driven.around.over()
+    if driven.disk or (trial.setup.surroundings and not trial.setup.lasting):
+        driven.machine.call("mark")  # what the kernel said of that is the fault's
+    if trial.recovery == "reboot" or (driven.disk and not driven.disk.is_writable()):
+        driven.reboot()
+
+
 def second_run(driven: Driven) -> list[Run]:
     """The second init, if that is who came, once the first has gone on or is gone."""
     run = driven.beside.second_run() if driven.beside else None
@@ -34,6 +47,8 @@ def told(driven: Driven, trial: Trial) -> dict[str, Any]:
         found["actor"] = driven.beside.record
         if not driven.beside.record.got:
             found["fired"] = None
+    if driven.reached == 0:
+        found["fired"] = None
     if driven.udev:
         found["udev"] = trial.udev
         if not driven.udev.fired:

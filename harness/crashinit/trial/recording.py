@@ -3,10 +3,11 @@
 import itertools
 from typing import Any
 
+from crashinit.adapters import requests
 from crashinit.adapters.driven import GRACE, Driven
 from crashinit.machine.protocol import Machine, Template
 from crashinit.model.observation import Observation, OperationRecord, Run
-from crashinit.model.trial import Point, Setup
+from crashinit.model.trial import INIT, Point, Setup
 
 _NUMBERS = itertools.count(1)
 
@@ -84,12 +85,15 @@ class Recording:
 
 
 def begin(driven: Driven, stop: str | int, *, reads: bool, everywhere: bool) -> dict[str, Any]:
-    """Start an init; the gate's state when it is held at `stop`, has ended, or is ready.
+    """Start an init, or what else is to be struck; the gate's state when it is held at `stop`, has ended, or is ready.
 
     A hold takes some of the machine's own time. With `everywhere` the init is held at each boundary on its way, by the
     same calls, whether anybody has use for that one or not: so what is seen at a boundary does not hang on that.
     """
-    state = driven.begin_init("every" if everywhere else stop, reads=reads)
+    asked = "every" if everywhere else stop
+    driven.around.begin()
+    is_init = driven.setup.during == INIT
+    state = driven.begin_init(asked, reads=reads) if is_init else requests.begin(driven, asked, reads=reads)
     if everywhere and not _is_there(state, stop):
         state = _resumed(driven.machine, state, driven.setup, stop, everywhere=True)
     return state

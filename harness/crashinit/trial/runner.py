@@ -7,9 +7,10 @@ init, and per boundary for what comes after it.
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from typing import Any, Self
 
-from crashinit.adapters import Adapter
+from crashinit.adapters import Adapter, requests
 from crashinit.adapters.driven import Driven, Seconds
 from crashinit.contract.said import succeeded
 from crashinit.errors import GuestError, MachineError
@@ -17,9 +18,11 @@ from crashinit.faults import FAULTS
 from crashinit.machine.protocol import Machine, Provider, Template, Time
 from crashinit.model.fault import kind_of
 from crashinit.model.observation import Evidence, Observation, OperationRecord, Run
-from crashinit.model.trial import Point, Setup, Trial
+from crashinit.model.trial import INIT, Point, Setup, Trial
 from crashinit.trial import company
+from crashinit.trial.given import Given, prepared
 from crashinit.trial.recording import Recording, begin
+from crashinit.trial.repeated import struck_again
 from crashinit.trial.same_fault import SameFault
 from crashinit.trial.same_state import SameState, State, standing_for, state_of
 
@@ -38,7 +41,7 @@ class TrialRunner:
         self._expected = True  # a trial may come that stands in the state of this one
         self._stack = ExitStack()
         self._driver: Template | None = None
-        self._given: dict[str, Given] = {}
+        self._given: dict[Setup, Given] = {}
         self._recording: Recording | None = None
         # By where the first was killed
         self._second: tuple[tuple[Setup, Point, str, int | None], Recording] | None = None
@@ -67,19 +70,11 @@ class TrialRunner:
         base = self._stack.enter_context(provider.template(self.adapter.packages))
         return self._stack.enter_context(base.derive(self.adapter.installed))
 
-    def given(self, setup: Setup) -> "Given":
+    def given(self, setup: Setup) -> Given:
         """What a setup's inits begin from."""
-        if not setup.used:
-            return Given(self.driver_template())
-        key = repr((setup.given, setup.options))
+        key = replace(setup.plain, deadline=0.0, reads=False)
         if key not in self._given:
-            found = Given(self.driver_template())
-
-            def prepare(machine: Machine) -> None:
-                found.before = Driven(machine, self.adapter, setup).used_root()
-
-            found.template = self._stack.enter_context(found.template.derive(prepare))
-            self._given[key] = found
+            self._given[key] = prepared(setup, self.adapter, self.provider, self.driver_template(), self._stack)
         return self._given[key]
 
     def reference(self, setup: Setup, seed: int | None = None) -> tuple[Evidence, dict[str, float]]:
@@ -87,12 +82,14 @@ class TrialRunner:
 
         `seed`: of its machine, as a trial may have one.
         """
+        setup = setup.plain
         given = self.given(setup)
         seconds = Seconds()
         with given.clone(seed=seed) as machine:
             driven = Driven(machine, self.adapter, setup, seconds)
-            run = driven.init(reads=setup.reads)
-            evidence = self._examine(driven, "reference", run, None, given.before, [run], 1)
+            run = driven.finish(begin(driven, "never", reads=setup.reads, everywhere=False)["gate"])
+            counts = [run] if setup.during == INIT else []
+            evidence = self._examine(driven, "reference", run, None, given.before, counts, 1)
         return evidence, seconds.parts
 
     def beyond(self, setup: Setup, count: int) -> OperationRecord | None:
@@ -136,7 +133,7 @@ class TrialRunner:
         recording = self._reach(trial)
         if recording.operation is None:
             raise GuestError(f"the init ended without '{trial.point.operation}', where it was to be held.")
-        with self._branch(recording) as machine:
+        with self._branch(recording, forkable=True) as machine:
             yield recording, Driven(machine, self.adapter, trial.setup)
 
     def strike(self, driven: Driven, gate: str, trial: Trial) -> Run:
@@ -144,8 +141,10 @@ class TrialRunner:
         company.gather(driven, gate, trial)
         FAULTS[trial.fault].strike(driven, gate, trial)
         run = driven.finish(gate)
-        if trial.recovery == "reboot":
-            driven.reboot()
+        if trial.repeat > 1:
+            driven.struck += (run, *struck_again(driven, trial))
+            run = driven.struck.pop()
+        company.over(driven, trial)
         return run
 
     def _carry_out(self, trial: Trial, recording: Recording, seconds: Seconds) -> Evidence:
@@ -186,7 +185,7 @@ class TrialRunner:
         # An init that reports success in spite of an error has to have reached what every init must. After a reboot
         # nothing of that is left to look at: an init has to follow.
         goes_on = kind_of(trial.fault).goes_on
-        anyhow = goes_on and trial.recovery == "init" and succeeded(run)
+        anyhow = goes_on and trial.recovery == "init" and succeeded(run) and trial.setup.during == INIT
         # In a machine whose kernel hangs nothing can be started any more.
         hopeless = run.hung and goes_on and trial.recovery == "init"
         restarts = 0 if hopeless else trial.restarts
@@ -194,13 +193,19 @@ class TrialRunner:
         second = company.second_run(driven)
         evidence = self._examine(driven, trial.id, run, recording.operation, before, tolerated, restarts)
         own = _own(trial, recording, run)
-        own["earlier"] += second
+        own["earlier"] += driven.struck + second
         own |= company.told(driven, trial)
         return evidence.model_copy(update=own)
 
     def _state(self, trial: Trial, recording: Recording, run: Run) -> State | None:
         """The state that the fault left, but for its facts; None if it is not known, or no trial stands for another."""
-        if not self.merges or not self._expected or not self.provider.forks or recording.operation is None:
+        if (
+            trial.repeat > 1
+            or not self.merges
+            or not self._expected
+            or not self.provider.forks
+            or recording.operation is None
+        ):
             return None
         number = None if self.provider.repeats else recording.number
         return state_of(trial, number, recording.earlier, run, recording.operation)
@@ -232,6 +237,7 @@ class TrialRunner:
             reinits.append(driven.next_init())
         if driven.udev:
             driven.udev.over()
+        requested = requests.settled(driven, run) if reinits and succeeded(reinits[-1]) else None
         after = _observed(driven, digests=digests, hung=any(init.hung for init in (run, *reinits)))
         again = after_again = exercise = shutdown = after_shutdown = None
         if reinits and succeeded(reinits[-1]):
@@ -243,10 +249,12 @@ class TrialRunner:
                 after_shutdown = driven.observe(after_shutdown=True)
         return Evidence(
             trial=trial,
+            during=driven.setup.during,
             time=driven.machine.time,
             kernel=driven.machine.kernel,
             fault_run=run,
             fired=fired,
+            requested=requested,
             before=before,
             reinits=reinits,
             stops=driven.stops,
@@ -347,31 +355,11 @@ def _observed(driven: Driven, *, digests: bool, hung: bool) -> Observation | Non
         return None
 
 
-class Given:
-    """What a setup's inits begin from: a template, and of a used root what it looked like before it was shut down.
-
-    `before` is of the machine that was made last: where each machine is booted, each has a used root of its own.
-    """
-
-    def __init__(self, template: Template) -> None:
-        self.template = template
-        self.before: Observation | None = None
-
-    def clone(self, *, forkable: bool = False, seed: int | None = None) -> Machine:
-        """A machine in which an init can begin; the kernel's log counts from now on."""
-        machine = self.template.clone(forkable=forkable, seed=seed)
-        try:
-            machine.call("mark")
-        except BaseException:
-            machine.close()
-            raise
-        return machine
-
-
 def nothing_fired(trial: Trial, time: Time, run: Run, before: Observation | None) -> Evidence:
     """The evidence of a trial whose fault never struck."""
     return Evidence(
         trial=trial.id,
+        during=trial.setup.during,
         time=time,
         fault=trial.fault,
         fault_run=run,

@@ -42,5 +42,14 @@ class SameFault:
 def _place(trial: Trial) -> object:
     """What is the same for all trials at one boundary that strike in one way, but for victim and error."""
     earlier = (trial.earlier.operation, trial.victim) if trial.earlier else None
-    how = trial.fault, trial.seconds, trial.actor, trial.release, trial.udev, trial.recovery, trial.restarts
+    how = (
+        trial.fault,
+        trial.seconds,
+        trial.actor,
+        trial.release,
+        trial.udev,
+        trial.recovery,
+        trial.restarts,
+        trial.repeat,
+    )
     return trial.setup, trial.point.operation, earlier, *how

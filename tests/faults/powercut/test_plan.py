@@ -22,6 +22,7 @@ from crashinit.scenario.scenario import Scenario
 from crashinit.trial.powercut import POWER_GONE, PowerCutRunner, recording_name
 
 ADAPTER = load("reference")
+pytestmark = pytest.mark.xdist_group("plan of power cuts")  # one worker records the inits
 
 
 def scenario(given: str, **keys: object) -> Scenario:

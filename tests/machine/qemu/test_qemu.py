@@ -1,5 +1,6 @@
 """What a QEMU may do on the host, whatever its guest makes of it."""
 
+import asyncio
 import os
 import pwd
 from pathlib import Path
@@ -9,6 +10,7 @@ from crashinit.errors import HostError
 from crashinit.machine.files import File
 from crashinit.machine.protocol import Machine, Template
 from crashinit.machine.qemu import qemu
+from crashinit.machine.qemu.qemu import unless_left_waiting
 from crashinit.machine.qemu.template import QemuMachine, QemuTemplate
 
 
@@ -93,3 +95,16 @@ def test_missing_firmware(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(qemu, "FIRMWARE", "no-such-firmware")
     with pytest.raises(HostError, match=r"'no-such-firmware' is not installed: run 'apt-get install seabios'"):
         qemu.firmware.__wrapped__()
+
+
+def test_a_wait_that_was_left_behind_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a wait that Ctrl-C left behind the end is not told; what else goes wrong unheard is."""
+    loop = asyncio.new_event_loop()
+    told: list[str] = []
+    monkeypatch.setattr(loop, "default_exception_handler", lambda context: told.append(str(context["exception"])))
+    loop.set_exception_handler(unless_left_waiting)
+    for problem in (TimeoutError(), ValueError("heard")):
+        loop.call_exception_handler({"message": "Task exception was never retrieved", "exception": problem})
+    loop.close()
+
+    assert told == ["heard"]

@@ -89,7 +89,10 @@ mounted() {
 mount_base() {
     local said
     mkdir -p "$mnt" || die "cannot make the directory '$mnt'"
-    mounted || said=$(mount -t "$1" "$2" "$mnt" 2>&1) && return
+    if mounted || said=$(mount -t "$1" "$2" "$mnt" 2>&1); then
+        finish_removals
+        return
+    fi
     # What mount(8) says in place of the text of EIO.
     test -n "${said##*"can't read superblock"*}" || said="Input/output error: $said"
     die "cannot mount '$2' on '$mnt': $said"
@@ -137,7 +140,13 @@ finish_base() {
 create() { mkdir "$mnt/volumes/$1" && sync "$mnt/volumes"; }
 mount_user() { test -d "$mnt/volumes/$1" && echo "$mnt/volumes/$1"; }
 unmount() { sync -f "$mnt/volumes/$1"; }
-remove() { rm -r "$mnt/volumes/$1" && sync "$mnt/volumes"; }
+# A volume goes in one step: where it ends half-way there is all of it, or nothing that bears its name.
+remove() { mv "$mnt/volumes/$1" "$mnt/volumes/.removed-$1" && sync "$mnt/volumes" && finish_removals; }
+
+finish_removals() {
+    ! compgen -G "$mnt/volumes/.removed-*" >/dev/null || rm -r "$mnt/volumes/.removed-"* ||
+        die "cannot remove what is left in '$mnt/volumes' of a volume that was to be removed"
+}
 
 # The command line: what to do, the root, and a volume's name.
 main() {

@@ -206,9 +206,14 @@ def names() -> list[str]:
     return shipped.names(HERE)
 
 
+def file(name: str) -> Path:
+    """The file of the guest of that name, or that file. Raises UsageError when it is not there."""
+    return shipped.found(name, HERE, "guest", "guest")
+
+
 def load(name: str) -> Guest:
     """The guest of that name, or in that file; raises UsageError that says what is wrong and where."""
-    path = shipped.found(name, HERE, "guest", "guest")
+    path = file(name)
     return _read(path, name, path.stat().st_mtime_ns)
 
 

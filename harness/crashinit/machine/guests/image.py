@@ -24,8 +24,8 @@ from crashinit.machine.guests.packages import checked
 from crashinit.machine.payload import S_IFDIR, S_IFREG, archive
 
 PACKAGES = (
-    "dmsetup", "e2fsprogs", "iproute2", "kmod", "mount", "procps", "python3", "python3-pyudev",
-    "thin-provisioning-tools", "udev", "util-linux", "xfsprogs",
+    "dmsetup", "e2fsprogs", "iproute2", "kmod", "less", "mount", "procps", "python3", "python3-pyudev",
+    "strace", "thin-provisioning-tools", "udev", "util-linux", "vim-tiny", "xfsprogs",
 )  # fmt: skip
 # Documentation and translations: half of what small packages unpack, and nobody reads them there.
 LEFT_OUT = ("/usr/share/doc/*", "/usr/share/man/*", "/usr/share/info/*", "/usr/share/locale/*")
@@ -95,7 +95,7 @@ def image(
         note(f"building the image of {guest.title} from packages, about a minute (once)")
         recipe.build()
 
-    return Image(key, Shelf("images", KEEP).get(key, build))
+    return Image(key, Shelf("images", KEEP, note).get(key, build))
 
 
 def cached(guest: Guest, packages: tuple[str, ...] = ()) -> Image | None:

@@ -8,6 +8,7 @@ change its rights no more, and never as root. Of the files, it can use those tha
 it opens anew only what lies in memory, and what machines share there is sealed.
 """
 
+import asyncio
 import contextlib
 import json
 import os
@@ -113,6 +114,12 @@ class Kernel:
     cmdline: str
 
 
+def unless_left_waiting(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Ctrl-C may leave a wait for an event of QEMU's behind: that nobody heard its end is nothing to speak of."""
+    if not isinstance(context.get("exception"), TimeoutError):
+        loop.default_exception_handler(context)
+
+
 class Qemu:
     """A QEMU process that boots, or goes on from a saved state."""
 
@@ -180,6 +187,7 @@ class Qemu:
             agent_far.close()
         self._qmp = QEMUMonitorProtocol(monitor)
         self._qmp.settimeout(QMP_TIMEOUT)
+        asyncio.get_event_loop().set_exception_handler(unless_left_waiting)
         self._free_ports = list(HOTPLUG_PORTS)
         try:
             self._connect()

@@ -68,7 +68,7 @@ def box(
         note("building the Vagrant box from Debian packages, about a minute and a half (once)")
         recipe.build()
 
-    return Box(key, Shelf("boxes", KEEP).get(key, build), named(guest))
+    return Box(key, Shelf("boxes", KEEP, note).get(key, build), named(guest))
 
 
 class BoxRecipe(Recipe):
