@@ -7,16 +7,17 @@ WORKERS ?= 2
 TEST_WORKERS ?= 3
 OUT ?= reports/steps
 
-.PHONY: run test docs beyond conditions conformance mutants alarms cluster observer lint bench profile vagrant setup clean
+.PHONY: run test thorough docs beyond conditions conformance mutants alarms cluster observer lint bench profile vagrant setup clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo 'make run     set up all that is missing, then the five-step campaign on the reference driver'
-	@echo 'make test    set up all that is missing, then every test'
+	@echo 'make test    set up all that is missing, then the tests; of those that take minutes, the part of the day'
+	@echo 'make thorough  every test at once, about 40 minutes'
 	@echo 'make conditions  scenarios in Python: busy, lost, damaged, full, foreign, two inits at once'
 	@echo 'make beyond DRIVER=D  signals, one child, somebody else, late udev; what is scarce around an init; 20 crashes in a row'
 	@echo 'make conformance DRIVER=D OUT=DIR  a report of a driver, to publish'
-	@echo 'make mutants every mutant of the reference driver, and the mutation score (make test has a sample of the day)'
+	@echo 'make mutants every mutant of the reference driver, and the mutation score; every bug of the small drivers'
 	@echo 'make alarms  COUNT inits and COUNT re-inits without faults, beside LOAD busy loops a core: no clause may fail;'
 	@echo '             SEEDS=K: in virtual time, over K seeds, each of which must show the same each time'
 	@echo 'make cluster  all five steps on three hosts in network namespaces, one of which dies, against one host'
@@ -65,6 +66,10 @@ test: lint
 	./tools/packages.sh chromium fonts-dejavu-core
 	$(BIN)/pytest -n $(TEST_WORKERS) --dist loadgroup
 
+thorough: lint
+	./tools/packages.sh chromium fonts-dejavu-core
+	$(BIN)/pytest -n $(TEST_WORKERS) --dist loadgroup --all-turns
+
 beyond: setup
 	$(BIN)/crashinit run scenarios/beyond scenarios/surroundings scenarios/repeat --driver $(DRIVER) -n $(WORKERS) --out reports/beyond --force
 
@@ -72,7 +77,7 @@ conditions: setup
 	$(BIN)/pytest scenarios/conditions --crashinit-driver reference --crashinit-out reports/conditions -n $(WORKERS)
 
 mutants: setup
-	$(BIN)/pytest tests/mutants tests/families/test_broken.py --all-mutants -n $(WORKERS)
+	$(BIN)/pytest tests/mutants tests/families/test_broken.py tests/scenario/test_without_its_bug.py --all-turns -n $(WORKERS)
 
 # COUNT inits and COUNT re-inits; LOAD: busy loops a core beside them; SEEDS: in virtual time, over so many seeds.
 COUNT ?= 30

@@ -8,7 +8,7 @@ import pytest
 from crashinit.machine.protocol import Provider
 from crashinit.machine.provider import get_provider
 
-pytest_plugins = ["tests.alarms", "tests.mutants.score", "tests.observer.option"]
+pytest_plugins = ["tests.turns", "tests.alarms", "tests.mutants.score", "tests.observer.option"]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -31,6 +31,7 @@ def gate(directory: Path, **settings: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.xdist_group("shell")
+@pytest.mark.turn(0)
 def test_the_gate_fails_for_a_failure_and_says_which(tmp_path: Path) -> None:
     """It ends as the run does, with the init as text, a badge, a line for GitHub and the image for the next job.
 

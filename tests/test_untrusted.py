@@ -94,6 +94,7 @@ def test_the_reports_show_it_as_text(where: Path) -> None:
     assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202e]", readme + page)
 
 
+@pytest.mark.turn(2)
 def test_pytest_prints_nothing_raw(where: Path) -> None:
     """The failure of a trial as a test."""
     ended = ran(

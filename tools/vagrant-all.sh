@@ -19,7 +19,7 @@ box=$("$bin/crashinit" image box)
 stage "a VM by hand"
 "$bin/python" -m crashinit.machine.vagrant.libvirtd ./tools/vagrant-check.sh "$box"
 stage "what machine/protocol.py promises, and how runs end"
-CRASHINIT_TEST_VAGRANT=all "$bin/pytest" tests/machine/vagrant/test_host_libvirt.py tests/machine/vagrant/test_libvirtd.py \
+CRASHINIT_TEST_VAGRANT=all "$bin/pytest" --all-turns tests/machine/vagrant/test_host_libvirt.py tests/machine/vagrant/test_libvirtd.py \
     tests/machine/vagrant/test_rundir.py tests/machine/vagrant/test_vagrant.py tests/machine/vagrant/test_runs.py
 for provider in qemu vagrant; do
     stage "how a machine is provisioned, asked through testinfra: $provider"

@@ -112,6 +112,7 @@ SHELL = shell_driver("echo $2 > {root}/NAME")
 NAMED = STRIKE.replace("name: s", "name: NAME") + "victims: [tree]\noptions: [OPTION]\n"
 
 
+@pytest.mark.turn(1)
 def test_a_run_in_the_place_of_another_is_judged_by_its_own_references(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -41,6 +41,7 @@ def run(driver: Path, luck: str, provider: str, often: HowOften) -> None:
         campaign.run([strikes], str(driver), provider, Path("run"), 1, lambda name: True, emit, often=often)
 
 
+@pytest.mark.turn(1)
 def test_a_failure_that_hangs_on_the_seed_comes_with_it_each_time(
     driver: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -73,6 +74,7 @@ def test_a_failure_that_hangs_on_the_seed_comes_with_it_each_time(
     assert [(one.seed, one.seen) for one in read(Path("passes")).results] == [(3, "")]
 
 
+@pytest.mark.turn(1)
 def test_where_machines_do_not_repeat_themselves_the_claims_are_compared(
     driver: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

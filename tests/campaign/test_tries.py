@@ -68,6 +68,7 @@ def misfortune(tmp_path: Path) -> Luck:
     return Luck(tmp_path, ALWAYS)
 
 
+@pytest.mark.turn(1)
 def test_a_failure_that_comes_by_chance_is_named_a_race(luck: Luck) -> None:
     """Of thirteen tries some diverge: the trial has diverged, and the run keeps the evidence of either end."""
     found = luck.run(HowOften(repeat=12))
@@ -97,6 +98,7 @@ def test_a_failure_that_comes_by_chance_is_named_a_race(luck: Luck) -> None:
     assert f"a race: {race.seen}" in (luck.out / "report.html").read_text()
 
 
+@pytest.mark.turn(1)
 def test_a_failure_that_always_comes_is_seen_each_time(misfortune: Luck) -> None:
     """A trial that diverged is tried twice more, one that converged is not; so do pytest and a resumed run."""
     found = misfortune.run(HowOften())

@@ -61,6 +61,7 @@ def test_what_cannot_be_halved_is_refused(asked: list[str], said: str) -> None:
 
 
 @pytest.mark.xdist_group("trial")
+@pytest.mark.turn(2)
 def test_three_versions_of_a_driver_in_real_machines(tmp_path: Path) -> None:
     """The first two leave a temporary file behind when they are killed, and wedge on it; the third does not."""
     script = "{check}echo x > {{root}}/new; mv {{root}}/new {{root}}/done"

@@ -51,6 +51,7 @@ def test_what_cannot_be_done_is_one_sentence(arguments: list[str], said: str) ->
 
 
 @pytest.mark.xdist_group("shell")
+@pytest.mark.turn(0)
 def test_a_bundle_is_replayed_without_what_it_comes_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Elsewhere, when run, scenario and adapter are gone: it ends as it did, and the first line says what differs."""
     (tmp_path / "toy.toml").write_text(

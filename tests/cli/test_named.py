@@ -53,6 +53,7 @@ def test_a_scenario_for_any_driver_needs_one() -> None:
 
 
 @pytest.mark.xdist_group("shell")
+@pytest.mark.turn(1)
 def test_scenarios_that_name_their_drivers_run_without_one(tmp_path: Path) -> None:
     """Each on those of which it expects something; what is expected is a pass, and what is not is exit code 1. A
     selection leaves the others out."""

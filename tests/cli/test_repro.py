@@ -53,6 +53,7 @@ def test_what_cannot_be_shown_is_one_sentence(arguments: list[str], said: str) -
 
 
 @pytest.mark.xdist_group("shell")
+@pytest.mark.turn(2)
 def test_a_report_is_shown_on_the_driver_that_fails_and_on_one_that_does_not(tmp_path: Path) -> None:
     """The story names the clause, the cause and the command to look at it."""
     done = crashinit("repro", "csi-driver-1346", "--out", str(tmp_path))

@@ -168,6 +168,7 @@ cp disk/run/summary.json .
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small disk")
+@pytest.mark.turn(2)
 def test_a_disk_that_is_full_loses_nothing_that_was_done(provider: Provider) -> None:
     """One sentence and exit code 3; what is there is whole, and '--resume' goes on with it when there is room again."""
     provider.template().close()

@@ -99,6 +99,7 @@ def test_trials_run_on_the_hosts_of_a_file(reached: tuple[Path, list[Host]], tmp
         await_none_but_the_server(host)
 
 
+@pytest.mark.turn(1)
 def test_hosts_that_cannot_be_reached_are_said(reached: tuple[Path, list[Host]], tmp_path: Path) -> None:
     """One whose key is not known, and one that does not answer: a sentence each, and nothing stays on the other."""
     file, [first, second] = reached

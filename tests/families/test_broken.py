@@ -1,6 +1,5 @@
 """Each bug of the small drivers is caught by the clause that names it."""
 
-from datetime import date
 from pathlib import Path
 
 import pytest
@@ -10,21 +9,17 @@ from crashinit.contract.judge import judge
 from crashinit.machine.protocol import Provider
 from crashinit.trial.runner import TrialRunner
 
+from ..turns import part
 from .broken import BROKEN, Broken
 
-SAMPLE = 2  # of a test run; the next day has the next ones, and '--all-mutants' has each
-
-
-def sample(day: date) -> list[Broken]:
-    """Those of one day."""
-    begin = day.toordinal() * SAMPLE
-    return [BROKEN[(begin + n) % len(BROKEN)] for n in range(SAMPLE)]
+SAMPLE = 2  # of a test run; the next day has the next ones, and '--all-turns' has each
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "broken" in metafunc.fixturenames:
-        chosen = BROKEN if metafunc.config.getoption("--all-mutants") else sample(date.today())
-        metafunc.parametrize("broken", chosen, ids=lambda one: f"{one.driver}-{one.name}")
+        metafunc.parametrize(
+            "broken", part(metafunc.config, BROKEN, SAMPLE), ids=lambda one: f"{one.driver}-{one.name}"
+        )
 
 
 @pytest.mark.xdist_group("trial")
@@ -49,10 +44,3 @@ def test_each_family_has_six_bugs(family: str) -> None:
 
     assert len(own) >= 6
     assert {clause.id for clause in families.load(family).own_clauses} - {one.clause for one in own} <= {"L02"}
-
-
-def test_a_few_days_have_every_bug() -> None:
-    """The samples of successive days hold each."""
-    days = -(-len(BROKEN) // SAMPLE)
-
-    assert {one.name for n in range(days) for one in sample(date.fromordinal(739000 + n))} == {b.name for b in BROKEN}

@@ -55,6 +55,7 @@ def test_it_is_not_there_unless_its_package_is(tmp_path: Path) -> None:
 
 
 @pytest.mark.xdist_group("trial")
+@pytest.mark.turn(1)
 def test_the_page_s_commands_work_as_typed(installed: Path, checkout: Path) -> None:
     """Its driver is struck at each boundary of its own steps, and each trial has a verdict of its clause."""
     said = []

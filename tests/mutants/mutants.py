@@ -12,9 +12,7 @@ Exactly the clauses of both lists fail, and no other: a clause that fails for an
 
 import shutil
 import subprocess
-from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
 from email.parser import HeaderParser
 from pathlib import Path
 
@@ -90,9 +88,3 @@ class Mutant:
 def mutants() -> list[Mutant]:
     """Every mutant, by name."""
     return [Mutant.read(patch) for patch in sorted(HERE.glob("*.patch"))]
-
-
-def sample(every: Sequence[Mutant], day: date) -> list[Mutant]:
-    """The mutants of that day's test runs. Day by day they go once through all, those of one sort spread out."""
-    days = -(-len(every) // SAMPLE)
-    return list(every[day.toordinal() % days :: days])

@@ -3,52 +3,25 @@
 A plugin of its own, since the process that prints is not the one that collects the tests.
 """
 
-import os
-from datetime import date
 from pathlib import PurePosixPath
-from typing import Any
 
 import pytest
 
-from .mutants import Mutant, mutants, sample
+from tests.turns import part
+
+from .mutants import SAMPLE, Mutant, mutants
 
 HERE = PurePosixPath("tests/mutants")
-DATE = "CRASHINIT_MUTANTS_DATE"
-
-
-def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--all-mutants", action="store_true", help="every mutant, not only the day's sample")
-    parser.addoption(
-        "--mutants-date",
-        type=date.fromisoformat,
-        metavar="YYYY-MM-DD",
-        default=os.environ.get(DATE),
-        help=f"the day whose sample of mutants is run (or ${DATE}; default: today)",
-    )
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    """Look at the calendar once: a worker of xdist may begin on another day than the process that started it."""
-    told = getattr(config, "workerinput", {}).get(DATE)
-    config.option.mutants_date = date.fromisoformat(told) if told else config.option.mutants_date or date.today()
-
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_configure_node(node: Any) -> None:
-    node.workerinput[DATE] = node.config.option.mutants_date.isoformat()
 
 
 def pytest_report_header(config: pytest.Config) -> str:
-    """What to say to get the same mutants again."""
-    if config.option.all_mutants:
-        return "mutants: all"
-    return f"mutants: {', '.join(m.name for m in wanted(config))} (again: --mutants-date {config.option.mutants_date})"
+    """Their names."""
+    return "mutants: all" if config.option.all_turns else f"mutants: {', '.join(m.name for m in wanted(config))}"
 
 
 def wanted(config: pytest.Config) -> list[Mutant]:
     """The mutants of this test run."""
-    every = mutants()
-    return every if config.option.all_mutants else sample(every, config.option.mutants_date)
+    return part(config, mutants(), SAMPLE)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -10,7 +10,6 @@ import subprocess
 import sys
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Iterator
-from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
@@ -26,7 +25,7 @@ from crashinit.scenario.scenario import Scenario
 from crashinit.trial.powercut import PowerCutRunner
 from crashinit.trial.runner import TrialRunner
 
-from .mutants import DRIVER, HERE, SAMPLE, Mutant, mutants, sample
+from .mutants import DRIVER, HERE, Mutant, mutants
 from .score import wanted
 
 EVERY = mutants()
@@ -134,17 +133,6 @@ def test_each_clause_has_a_mutant_of_its_own() -> None:
 
     assert set(families.load().clauses) - alone == set()
     assert {("C11",), ("C13",)} <= {mutant.clauses for mutant in EVERY if not set(mutant.also) - {"C13"}}
-
-
-def test_a_few_days_have_every_mutant() -> None:
-    """The samples of successive days are of equal size, differ, and together hold each mutant once."""
-    days = -(-len(EVERY) // SAMPLE)
-    first = date(2026, 12, 30)  # a year's end is nothing special
-    samples = [sample(EVERY, first + timedelta(days=n)) for n in range(days)]
-
-    assert sorted(mutant.name for chosen in samples for mutant in chosen) == [mutant.name for mutant in EVERY]
-    assert {len(chosen) for chosen in samples} <= {SAMPLE - 1, SAMPLE}
-    assert sample(EVERY, first + timedelta(days=days)) == samples[0]
 
 
 @pytest.mark.parametrize("mutant", EVERY, ids=lambda mutant: mutant.name)

@@ -27,6 +27,7 @@ def said(project: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.usefixtures("machines")
+@pytest.mark.turn(1)
 def test_a_known_failure_is_expected(project: Path) -> None:
     """Those of the baseline are xfailed with its reason; a new one fails, and so does a place that names nothing."""
     first = run(project, *QUICK, "--crashinit-out", "first")
@@ -56,6 +57,7 @@ def test_a_known_failure_is_expected(project: Path) -> None:
 
 
 @pytest.mark.usefixtures("machines")
+@pytest.mark.turn(2)
 def test_shards_are_merged_into_the_whole(project: Path) -> None:
     """Two shards, one of them by two workers, are all trials once; the command joins them."""
     for shard, workers in (("1/2", "0"), ("2/2", "2")):
@@ -74,6 +76,7 @@ def test_shards_are_merged_into_the_whole(project: Path) -> None:
 
 @pytest.mark.usefixtures("machines")
 @pytest.mark.parametrize("workers", ["0", "1"])
+@pytest.mark.turn(0)
 def test_when_the_time_is_over_no_trial_begins(project: Path, workers: str) -> None:
     """They are skipped, and the run says that it left them out; gone on with, it runs these and no other."""
     out = ("--crashinit-out", "out", "-n", workers)
@@ -98,6 +101,7 @@ def test_when_the_time_is_over_no_trial_begins(project: Path, workers: str) -> N
 
 
 @pytest.mark.usefixtures("machines")
+@pytest.mark.turn(2)
 def test_what_a_scenario_expects_of_its_driver_fails_nobody(project: Path) -> None:
     """Its failure is an expected one, no other is; on a driver of which it expects nothing it is not tried."""
     scenario = (project / "s.yaml").read_text()

@@ -118,6 +118,7 @@ def test_seeds_are_for_machines_that_heed_one(project: Path) -> None:
     assert not (project / "reports").exists()
 
 
+@pytest.mark.turn(2)
 def test_trials_are_tests(project: Path, provider: Provider) -> None:
     """On two workers: each trial is a test, and its result is in the run's files and in junit; nothing is replaced."""
     provider.template().close()

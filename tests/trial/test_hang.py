@@ -69,6 +69,7 @@ def test_a_re_init_that_hangs_in_the_kernel_is_the_drivers_failure(runner: Trial
     assert reason.startswith("C01 init-succeeds: the first re-init hangs in the kernel")
 
 
+@pytest.mark.turn(1)
 def test_an_init_that_hangs_under_an_error_is_the_drivers_failure(runner: TrialRunner) -> None:
     """The trial ends as diverged by C15; no init is tried in a machine that hangs, and none is held against it."""
     trial = Trial("failed", "h", "hang", SETUP, POINT, "errno", "once", restarts=3, error="EIO")

@@ -27,6 +27,7 @@ def version(directory: Path, name: str, script: str) -> Path:
     return path
 
 
+@pytest.mark.turn(0)
 def test_an_upgrade_is_judged(tmp_path: Path) -> None:
     """The new version begins with what the old one left, sparse files and all, and each crash of it is judged."""
     old = version(tmp_path, "old", "echo 1 > {root}/format; truncate -s 64M {root}/data; echo $* > {root}/options")

@@ -13,6 +13,7 @@ pytestmark = pytest.mark.xdist_group("trial")
 SETUP = Setup("fresh", (), 60.0)
 
 
+@pytest.mark.turn(1)
 def test_as_many_inits_are_struck_as_were_asked_for(provider: Provider) -> None:
     """All but the last are kept as earlier ones, and what the last one leaves is judged; it is another trial than one
     crash at that place, and takes no other's result."""

@@ -271,6 +271,7 @@ def test_a_re_init_is_crashed_at_a_boundary_of_its_own(runner: TrialRunner, refe
     assert end(evidence, reference) == ("converged", "")
 
 
+@pytest.mark.turn(0)
 def test_a_reboot_takes_loops_and_pool_away(runner: TrialRunner, reference: Evidence, mkfs: Point) -> None:
     """Re-init after a reboot attaches files and makes the pool anew, and converges."""
     runner.forget()
@@ -290,6 +291,7 @@ def test_a_trial_from_a_cold_boot_comes_to_the_same_end(reference: Evidence, mkf
     assert end(evidence, reference) == ("converged", "")
 
 
+@pytest.mark.turn(0)
 def test_a_used_root_is_that_of_the_machine_which_was_booted_for_the_trial(runner: TrialRunner, pool: Point) -> None:
     """Each machine has a used root of its own: its data are compared with what it held itself, and are kept."""
     with TrialRunner(get_provider("qemu-cold"), load("reference")) as cold:
@@ -303,6 +305,7 @@ def test_a_used_root_is_that_of_the_machine_which_was_booted_for_the_trial(runne
     assert judged(other, runner.reference(USED)[0])["C12"].status == "pass"
 
 
+@pytest.mark.turn(1)
 def test_in_virtual_time_a_trial_is_the_same_alone_as_among_others(pool: Point, mkfs: Point) -> None:
     """All that is observed of it, with seconds and UUIDs, is equal, whichever boundaries an init was forked at before.
 

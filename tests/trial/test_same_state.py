@@ -245,6 +245,7 @@ def run(
     return {result.id.removeprefix("s/"): result for result in read(out).results}, [out, *events]
 
 
+@pytest.mark.turn(2)
 def test_kills_in_one_state_are_run_once(tmp_path: Path) -> None:
     """Of boundaries between two changes one is run; a sample is run in full and agrees; '--no-merge' runs all."""
     merged, told = run(tmp_path, STATES, victims=["tree"])
@@ -275,6 +276,7 @@ def test_kills_in_one_state_are_run_once(tmp_path: Path) -> None:
 HIDDEN = "test -e /var/hidden && exit 1; " + "sync; " * 6 + ": > /var/hidden; " + "sync; " * 6 + "rm /var/hidden"
 
 
+@pytest.mark.turn(0)
 def test_where_equal_states_are_not_alike_each_trial_is_run_in_full(tmp_path: Path) -> None:
     """A driver that keeps something where nobody looks: the sample shows it, the run says so and merges nothing."""
     found, told = run(tmp_path, HIDDEN, victims=["tree"])

@@ -4,6 +4,7 @@ import base64
 import contextlib
 import io
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -107,11 +108,11 @@ def test_an_interrupted_line_ends_alone(runner: TrialRunner, monkeypatch: pytest
             return run(*argv, **options)
 
         monkeypatch.setattr(words.machine, "run", once)
-        told(words, ["echo first; sleep 1000", "pgrep -x sleep || echo none sleeps", ":init", "exit"], out)
+        told(words, ["echo first; sleep 1000", "pgrep -xf 'sleep 1000' || echo none sleeps", ":init", "exit"], out)
     said = out.getvalue()
 
     assert len(interrupted) == 1
-    assert said.index("first") < said.index("none sleeps") < said.index("init is still held")
+    assert re.search("first(?s:.)*none sleeps(?s:.)*init is still held", said), said
 
 
 @pytest.mark.xdist_group("shell")

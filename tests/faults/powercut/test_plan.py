@@ -59,7 +59,7 @@ class Campaign:
         }
 
 
-@pytest.fixture(scope="module", params=["ext4-populated", "block"])
+@pytest.fixture(scope="module", params=[pytest.param("ext4-populated", marks=pytest.mark.turn(0)), "block"])
 def explored(
     request: pytest.FixtureRequest, provider: Provider, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Campaign]:

@@ -153,6 +153,7 @@ done
 """
 
 
+@pytest.mark.turn(0)
 def test_fork_under_write_load(template: Template) -> None:
     """What was on the disk when a machine was forked is on its clone's, though it was being written, and stays there
     when the clone's power is cut; the machine's own disk has all of it as well.

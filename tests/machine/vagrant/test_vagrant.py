@@ -22,6 +22,7 @@ from crashinit.trial.runner import TrialRunner
 with_vm = [
     pytest.mark.skipif("CRASHINIT_TEST_VAGRANT" not in os.environ, reason="'.ci/run' and 'make vagrant' run it"),
     pytest.mark.xdist_group("vagrant"),
+    pytest.mark.turn(2),
 ]
 
 
