@@ -148,7 +148,7 @@ def test_published_runs_pass_by_few_entries(out: Path, tmp_path: Path) -> None:
 
     failures = sum(result.outcome != "converged" for result in stored.results)
 
-    assert failures > 8 * len(known) if failures else not known
+    assert failures > 8 * len(known) if failures > 10 else len(known) <= failures
     assert len(known) < (15 if stored.driver == "containerd" else 25)
     assert passes(judge_directory(out, stored, known))
     for entry in known:
