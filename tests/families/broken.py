@@ -138,11 +138,6 @@ BROKEN = (
         script="volume.sh", during=SHUTDOWN, given="populated", at="exec umount#1",
     ),
     Broken(
-        "zeros-taken-for-blank", "loop-dir", "C12", "if recorded base; then",
-        'if recorded base && blkid -p "$device" >/dev/null; then', given="populated", at="exec blkid#1",
-        fault="bad-disk", victim="zeros",
-    ),
-    Broken(
         "limit-passed-over", "loop-dir", "C06", 'exec 9>"$root/lock" || die "cannot make the lock file \'$root/lock\'"',
         '(exec 9>"$root/lock") || exit 0; exec 9>"$root/lock"', script="volume.sh", fault="none", victim="call",
         surroundings=("nofile=8",), at="exec mkdir#1",
